@@ -1,0 +1,113 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "recipes/layout.hpp"
+
+namespace fulgur {
+
+// A Job is a recipe fully resolved: plain data, no defaults left. The coordinator makes it, checks it
+// and sends it to every worker. What each field means to a user stands at its declaration in
+// recipes/fields.cpp; here stand the types.
+
+enum class DeviceKind { kAuto, kCpu, kCuda };
+enum class AuxLoss { kGshard, kMixtral };
+enum class WeightDecayOn { kMatrices, kAll };
+enum class TaskKind { kTrain, kGenerate, kImportHf, kExportHf };
+
+struct ModelSpec {
+  std::int64_t vocabulary = 0;     // V
+  std::int64_t layers = 0;         // L
+  std::int64_t hidden = 0;         // C
+  std::int64_t heads = 0;          // H
+  std::int64_t kv_heads = 0;       // G, softmax layers
+  std::int64_t head_dim = 0;       // d
+  std::int64_t rotary_dim = 0;     // of d, softmax layers
+  double rope_base = 10000;
+  std::int64_t softmax_every = 8;  // layer l is softmax when (l + 1) is a multiple, unless listed below
+  std::vector<std::int64_t> softmax_layers;  // 0-based, by hand; empty: by softmax_every
+  std::int64_t experts = 0;            // E
+  std::int64_t experts_per_token = 2;  // k
+  std::int64_t expert_hidden = 0;      // F
+  double norm_eps = 1e-5;
+  double lightning_norm_eps = 1e-5;
+  // y = alpha norm(x) + beta block(norm(x)); one pair for each kind of block.
+  double lightning_alpha = 1, lightning_beta = 1;
+  double softmax_alpha = 1, softmax_beta = 1;
+  double moe_alpha = 1, moe_beta = 1;
+  double aux_loss_coef = 0;
+  AuxLoss aux_loss = AuxLoss::kGshard;
+};
+
+enum class AttentionKind { kLightning, kSoftmax };
+AttentionKind attention_kind(const ModelSpec& model, std::int64_t layer);
+
+struct DataSpec {
+  std::string tokenizer = "bytes";
+  std::vector<std::string> files;  // text files; absolute and sorted in a Job
+  std::string document_separator;  // a line that ends a document; empty: one document a file
+};
+
+struct TrainSpec {
+  std::int64_t steps = 0;            // this run stops here; not part of the identity
+  std::int64_t sequence_length = 0;  // N
+  std::int64_t batch = 0;            // sequences per step
+  std::int64_t micro_batch = 0;      // sequences that all dp ranks process together in one micro-step
+  std::uint64_t seed = 0;
+};
+
+// Linear warm-up from 0 to peak, constant, then a cosine from peak to final over decay_tokens from
+// decay_from on; final after that. In tokens, so that batch and steps can change.
+struct LearningRateSpec {
+  double peak = 0;
+  double final = 0;
+  std::int64_t warmup_tokens = 0;
+  std::int64_t decay_from = 0;
+  std::int64_t decay_tokens = 0;  // 0: no decay
+};
+
+struct OptimizerSpec {
+  LearningRateSpec learning_rate;
+  double beta1 = 0.9, beta2 = 0.95, eps = 1e-8;
+  double weight_decay = 0.1;
+  WeightDecayOn decay_on = WeightDecayOn::kMatrices;
+  double clip_norm = 1;  // 0: no clipping
+};
+
+struct CheckpointSpec {
+  std::int64_t every = 0;  // steps; 0: at the end and at a stop only
+  std::int64_t keep = 2;
+};
+
+struct ClusterSpec {
+  std::string kind = "local";
+  double heartbeat_seconds = 1;
+  double dead_after_seconds = 5;
+  double comm_timeout_seconds = 300;
+};
+
+struct GenerateSpec {
+  std::string prompt;
+  std::int64_t tokens = 0;  // 0: train prints no sample
+  double temperature = 0.8;  // 0: greedy
+  double top_p = 1;
+  std::uint64_t seed = 0;
+};
+
+struct Job {
+  std::string name;
+  std::string run_directory;  // runs/<name> unless given
+  DeviceKind device = DeviceKind::kAuto;
+  ModelSpec model;
+  DataSpec data;
+  TrainSpec train;
+  OptimizerSpec optimizer;
+  Layout layout;
+  CheckpointSpec checkpoint;
+  ClusterSpec cluster;
+  GenerateSpec sample;
+};
+
+}  // namespace fulgur

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "recipes/job.hpp"
+
+namespace fulgur {
+
+// Elements [begin, end) of a parameter (flat) start as ones (std 0) or as std * normal. A parameter can
+// have several parts: the fused qkv has the DeepNorm gain on v only, and Xavier's fans are those of each
+// matrix that was fused.
+struct InitPart {
+  std::int64_t begin = 0, end = 0;
+  double std = 0;
+};
+
+enum class ParameterKind { kDense, kExpert };  // which mesh holds and reduces it
+
+// One logical tensor of the model, whole, as if one rank held it.
+struct Parameter {
+  std::string name;  // "layers.3.attention.qkv"
+  std::vector<std::int64_t> shape;
+  ParameterKind kind = ParameterKind::kDense;
+  std::int64_t layer = -1;  // -1: before the layers (embedding) or behind them
+  int tp_dim = -1;          // the dim cut over tp; -1: every tp rank has a copy
+  int ep_dim = -1;          // the dim cut over ep
+  int etp_dim = -1;         // the dim cut over etp
+  bool decays = true;       // by WeightDecayOn
+  std::vector<InitPart> init;  // covers all elements, in order
+
+  std::int64_t count() const;
+};
+
+// The single truth about a model's parameters: initialisation, gradient reduction, ZeRO,
+// checkpoints, import and export, and the norm for clipping walk this table; none has its own. In this order, with l = 0 ... L-1:
+//
+//   embedding                      [V, C]
+//   layers.l.norm1                 [C]
+//   lightning: layers.l.attention.qkv   [H, 3, d, C]    .gate [H d, C]   .norm [H d]   .out [C, H d]
+//   softmax:   layers.l.attention.q     [H d, C]   .k [G d, C]   .v [G d, C]   .out [C, H d]
+//   layers.l.norm2                 [C]
+//   layers.l.router                [E, C]
+//   layers.l.experts.w13           [E, 2, F, C]    w1 (gate) and w3 (up) of an expert
+//   layers.l.experts.w2            [E, C, F]
+//   final_norm                     [C]
+//   head                           [V, C]
+std::vector<Parameter> parameters(const ModelSpec& model, WeightDecayOn decay_on);
+
+}  // namespace fulgur

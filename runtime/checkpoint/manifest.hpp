@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace fulgur {
+
+// A checkpoint that cannot be written, or cannot be trusted. The message names the path and the tensor.
+class CheckpointError : public std::runtime_error {
+ public:
+  enum class Kind { kInvalid, kIo };  // damaged or not ours; the disk failed
+  CheckpointError(Kind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}
+  Kind kind() const noexcept { return kind_; }
+
+ private:
+  Kind kind_;
+};
+
+inline constexpr int kCheckpointFormat = 1;
+
+// A flat range of a logical tensor, where it lies in a shard file, and its hash.
+struct PieceRecord {
+  std::string tensor;      // "model/layers.3.attention.qkv", "exp_avg/...", "exp_avg_sq/..."
+  std::int64_t begin = 0;  // flat elements of the logical tensor
+  std::int64_t end = 0;
+  std::string dataset;      // in the shard file
+  std::int64_t offset = 0;  // elements into the dataset
+  std::string xxh128;       // hex, of the values in memory before writing
+};
+
+struct ShardRecord {
+  std::string file;  // "shard-00000.h5"
+  std::int64_t bytes = 0;
+  std::string xxh128;  // of the file
+  std::vector<PieceRecord> pieces;
+};
+
+struct TensorRecord {
+  std::string name;
+  std::vector<std::int64_t> shape;
+};
+
+// What a checkpoint is: written as manifest.json. All float32.
+struct Manifest {
+  int format = kCheckpointFormat;
+  std::int64_t step = 0;
+  std::string job;            // canonical JSON of the Job
+  std::string identity_hash;  // of the part of the Job that a resume may not change
+  std::int64_t samples = 0;   // the data cursor
+  std::int64_t tokens = 0;
+  std::string data_fingerprint;
+  std::vector<TensorRecord> tensors;
+  std::vector<ShardRecord> shards;
+};
+
+std::string to_json(const Manifest& manifest);
+// Throws CheckpointError::Kind::kInvalid; `path` is for the message.
+Manifest manifest_from_json(const std::string& text, const std::filesystem::path& path);
+
+}  // namespace fulgur

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "runtime/checkpoint/manifest.hpp"
+
+namespace fulgur {
+
+// What one rank saves of one logical tensor. The values must stay unchanged during write_shard.
+struct Piece {
+  std::string tensor;
+  std::int64_t begin = 0, end = 0;
+  std::span<const float> values;  // end - begin
+};
+
+// Writes <folder>/shard-<rank>.h5, hashed from memory first, every status checked, fsynced. Makes the
+// folder if it is missing. Throws CheckpointError::Kind::kIo and leaves no file then.
+ShardRecord write_shard(const std::filesystem::path& folder, int rank, std::span<const Piece> pieces);
+
+// The coordinator's part, when all shards of <root>/.tmp-<name> are written: checks that every element
+// of every tensor is covered exactly once, writes index.h5 (virtual datasets), manifest.json and
+// manifest.json.sha256, fsyncs, renames the folder to <root>/step-<10 digits>, fsyncs the root, updates
+// the hint `latest`, and removes all but the newest `keep` checkpoints. Returns the final path. An
+// existing checkpoint of the same step is replaced.
+std::filesystem::path commit_checkpoint(const std::filesystem::path& root, const std::filesystem::path& staging, const Manifest& manifest, std::int64_t keep);
+
+}  // namespace fulgur
