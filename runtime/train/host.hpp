@@ -9,11 +9,11 @@ namespace fulgur {
 
 // What a step amounted to, the same on every rank; rank 0 reports it.
 struct StepReport {
-  std::int64_t step = 0;         // steps done, this one included
-  std::int64_t tokens = 0;       // tokens seen since the start of the run
-  double loss = 0;               // mean cross-entropy per labelled token, nats
-  double aux_loss = 0;           // auxiliary loss as it enters the gradient (coefficient included)
-  double gradient_norm = 0;      // before clipping
+  std::int64_t step = 0;     // steps done, this one included
+  std::int64_t tokens = 0;   // tokens seen since the start of the run
+  double loss = 0;           // mean cross-entropy per labelled token, nats
+  double aux_loss = 0;       // auxiliary loss as it enters the gradient (coefficient included)
+  double gradient_norm = 0;  // before clipping
   double learning_rate = 0;
   double seconds = 0;            // of this step
   double tokens_per_second = 0;  // of this step, all ranks together

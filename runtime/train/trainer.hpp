@@ -1,23 +1,40 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
+#include <memory>
 #include <optional>
+#include <string>
 
 #include "recipes/job.hpp"
-#include "runtime/comm/store.hpp"
+#include "runtime/comm/communicator.hpp"
 #include "runtime/train/host.hpp"
 
 namespace fulgur {
 
-enum class TrainEnd { kComplete, kStopped };  // all steps done; stopped by request, checkpoint written
+enum class TrainEnd {
+  kComplete,
+  kStopped
+};  // all steps done; stopped by request, checkpoint written
+
+// Makes this rank's communicator of a group: collective over the group's ranks. The worker makes them of
+// UCX; tests of threads.
+using MakeGroup =
+    std::function<std::unique_ptr<Communicator>(const std::string& name, int rank, int size)>;
 
 // One rank's share of a training run, from its start or from `resume` (a committed checkpoint) to the
 // last step: blocks until then. Checkpoints lie below <run_directory>/checkpoints.
 //
-// Throws DataError, CheckpointError, CommError, std::invalid_argument (the Job breaks a rule).
-TrainEnd train(const Job& job, Rank rank, const std::optional<std::filesystem::path>& resume, Store& store, Host& host);
+// Throws DataError, CheckpointError, CommError, std::invalid_argument (the Job breaks a rule),
+// DivergedError.
+TrainEnd train(const Job& job, Rank rank, const std::optional<std::filesystem::path>& resume,
+               const MakeGroup& make_group, Host& host);
 
-// Continues spec.prompt with the model of a checkpoint and prints the text through `host`. One rank.
-void generate(const Job& job, const std::filesystem::path& checkpoint, const GenerateSpec& spec, Host& host);
+// The loss or the gradient norm is no longer a number: the same on every rank at the same step, so
+// training this job again would end the same way.
+class DivergedError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
 
 }  // namespace fulgur

@@ -1,0 +1,16 @@
+#pragma once
+
+#include "kernels/memory.hpp"
+#include "kernels/stream.hpp"
+
+namespace fulgur {
+
+// What every layer needs to work: where work is queued, and where its tensors come from. Tensors that
+// the backward pass needs are allocated first and live until the caller's Arena::Scope ends; temporaries
+// lie in a Scope of the layer's own.
+struct Context {
+  Stream& stream;
+  Arena& arena;
+};
+
+}  // namespace fulgur

@@ -1,0 +1,107 @@
+#include "runtime/model/decoder_layer.hpp"
+
+#include "kernels/activation.hpp"
+#include "kernels/rms_norm.hpp"
+
+namespace fulgur {
+namespace {
+
+std::variant<LightningLayer, SoftmaxLayer> make_attention(const ModelSpec& model,
+                                                          std::int64_t layer,
+                                                          const ParameterSet& parameters,
+                                                          Device device) {
+  if (attention_kind(model, layer) == AttentionKind::kSoftmax)
+    return SoftmaxLayer(model, layer, parameters);
+  return LightningLayer(model, layer, parameters, device);
+}
+
+}  // namespace
+
+DecoderLayer::DecoderLayer(const ModelSpec& model, std::int64_t layer,
+                           const ParameterSet& parameters, Device device)
+    : attention_(make_attention(model, layer, parameters, device)),
+      moe_(model, layer, parameters),
+      norm_eps_(static_cast<float>(model.norm_eps)),
+      moe_alpha_(static_cast<float>(model.moe_alpha)),
+      moe_beta_(static_cast<float>(model.moe_beta)) {
+  const bool softmax = std::holds_alternative<SoftmaxLayer>(attention_);
+  attention_alpha_ = static_cast<float>(softmax ? model.softmax_alpha : model.lightning_alpha);
+  attention_beta_ = static_cast<float>(softmax ? model.softmax_beta : model.lightning_beta);
+  const auto prefix = "layers." + std::to_string(layer) + ".";
+  norm1_ = parameters.weight(prefix + "norm1");
+  dnorm1_ = parameters.gradient(prefix + "norm1");
+  norm2_ = parameters.weight(prefix + "norm2");
+  dnorm2_ = parameters.gradient(prefix + "norm2");
+}
+
+void DecoderLayer::forward(const Context& ctx, const Batch& batch, const Tensor& x,
+                           const Tensor& out, const RoutingStatistics& statistics,
+                           Saved& saved) const {
+  saved.x = x;
+  saved.h = ctx.arena.allocate(x.dims);
+  saved.rstd1 = ctx.arena.allocate({x.dims[0]});
+  saved.y = ctx.arena.allocate(x.dims);
+  saved.g = ctx.arena.allocate(x.dims);
+  saved.rstd2 = ctx.arena.allocate({x.dims[0]});
+
+  rms_norm_forward({.x = x, .weight = norm1_, .y = saved.h, .rstd = saved.rstd1, .eps = norm_eps_},
+                   ctx.stream);
+  std::visit(
+      [&](const auto& attention) {
+        auto& kept =
+            saved.attention
+                .template emplace<typename std::remove_cvref_t<decltype(attention)>::Saved>();
+        attention.forward(ctx, batch, saved.h, saved.y, kept);
+      },
+      attention_);
+  scaled_add({.a = saved.h,
+              .b = saved.y,
+              .y = saved.y,
+              .alpha = attention_alpha_,
+              .beta = attention_beta_},
+             ctx.stream);
+  rms_norm_forward(
+      {.x = saved.y, .weight = norm2_, .y = saved.g, .rstd = saved.rstd2, .eps = norm_eps_},
+      ctx.stream);
+  moe_.forward(ctx, saved.g, out, statistics, saved.moe);
+  scaled_add({.a = saved.g, .b = out, .y = out, .alpha = moe_alpha_, .beta = moe_beta_},
+             ctx.stream);
+}
+
+void DecoderLayer::backward(const Context& ctx, const Batch& batch, const Tensor& dout,
+                            const Tensor& dprobability, const Saved& saved,
+                            const Tensor& dx) const {
+  const Arena::Scope scope(ctx.arena);
+  const auto dblock = ctx.arena.allocate(dout.dims);   // gradient of moe(g), then of attention(h)
+  const auto dnormed = ctx.arena.allocate(dout.dims);  // of g, then of h
+  const auto dy = ctx.arena.allocate(dout.dims);
+
+  scaled_add({.a = dout, .b = dout, .y = dblock, .alpha = moe_beta_, .beta = 0.0f}, ctx.stream);
+  moe_.backward(ctx, dblock, saved.g, dprobability, saved.moe, dnormed);
+  scaled_add({.a = dout, .b = dnormed, .y = dnormed, .alpha = moe_alpha_}, ctx.stream);
+  rms_norm_backward({.dy = dnormed,
+                     .x = saved.y,
+                     .weight = norm2_,
+                     .rstd = saved.rstd2,
+                     .dx = dy,
+                     .dweight = dnorm2_},
+                    ctx.stream);
+
+  scaled_add({.a = dy, .b = dy, .y = dblock, .alpha = attention_beta_, .beta = 0.0f}, ctx.stream);
+  std::visit(
+      [&](const auto& attention) {
+        using Kept = typename std::remove_cvref_t<decltype(attention)>::Saved;
+        attention.backward(ctx, batch, dblock, saved.h, std::get<Kept>(saved.attention), dnormed);
+      },
+      attention_);
+  scaled_add({.a = dy, .b = dnormed, .y = dnormed, .alpha = attention_alpha_}, ctx.stream);
+  rms_norm_backward({.dy = dnormed,
+                     .x = saved.x,
+                     .weight = norm1_,
+                     .rstd = saved.rstd1,
+                     .dx = dx,
+                     .dweight = dnorm1_},
+                    ctx.stream);
+}
+
+}  // namespace fulgur

@@ -1,0 +1,19 @@
+#pragma once
+
+#include "runtime/model/context.hpp"
+
+namespace fulgur {
+
+// A linear layer without bias: y = x W^T.       x [T, K]   W [N, K]   y [T, N]
+void linear_forward(const Context& ctx, const Tensor& x, const Tensor& weight, const Tensor& y);
+
+// dx = dy W, or dx += dy W.
+enum class Accumulate : bool { kNo, kYes };
+void linear_input_gradient(const Context& ctx, const Tensor& dy, const Tensor& weight,
+                           const Tensor& dx, Accumulate accumulate);
+
+// dW += dy^T x.
+void linear_weight_gradient(const Context& ctx, const Tensor& dy, const Tensor& x,
+                            const Tensor& dweight);
+
+}  // namespace fulgur

@@ -1,0 +1,77 @@
+#include "runtime/train/checkpointer.hpp"
+
+#include <cstring>
+#include <utility>
+
+#include "recipes/parameters.hpp"
+
+namespace fulgur {
+namespace {
+
+struct Kind {
+  const char* prefix;
+  Tensor OwnedRange::*values;
+};
+constexpr Kind kKinds[] = {{"model/", &OwnedRange::weight},
+                           {"exp_avg/", &OwnedRange::exp_avg},
+                           {"exp_avg_sq/", &OwnedRange::exp_avg_sq}};
+
+}  // namespace
+
+std::vector<TensorRecord> training_tensors(const ModelSpec& model) {
+  std::vector<TensorRecord> tensors;
+  for (const auto& kind : kKinds) {
+    for (const auto& parameter : parameters(model, WeightDecayOn::kMatrices))
+      tensors.push_back({kind.prefix + parameter.name, parameter.shape});
+  }
+  return tensors;
+}
+
+Checkpointer::Checkpointer(std::filesystem::path root, Rank rank, std::span<const OwnedRange> owned,
+                           Host& host)
+    : root_(std::move(root)), rank_(rank.value()), owned_(owned), host_(host) {
+  for (const auto& kind : kKinds) {
+    for (const auto& range : owned_)
+      snapshot_.emplace_back(static_cast<std::size_t>((range.*kind.values).count()));
+  }
+}
+
+void Checkpointer::save(Manifest manifest, Stream& stream) {
+  wait();
+  auto to = snapshot_.begin();
+  for (const auto& kind : kKinds) {
+    for (const auto& range : owned_) {
+      stream.run([from = range.*kind.values, to = to->data()] {
+        std::memcpy(to, from.data, from.bytes());
+      });
+      ++to;
+    }
+  }
+  stream.synchronize();
+  writer_ = std::jthread([this, manifest = std::move(manifest)] { write(manifest); });
+}
+
+void Checkpointer::wait() {
+  if (writer_.joinable()) writer_.join();
+}
+
+void Checkpointer::write(const Manifest& manifest) {
+  std::vector<Piece> pieces;
+  auto values = snapshot_.begin();
+  for (const auto& kind : kKinds) {
+    for (const auto& range : owned_) {
+      pieces.push_back({.tensor = kind.prefix + range.parameter->name,
+                        .begin = range.begin,
+                        .end = range.end,
+                        .values = *values++});
+    }
+  }
+  try {
+    const auto shard = write_shard(staging_folder(root_, manifest.step), rank_, pieces);
+    host_.shard_written(manifest, rank_, shard);
+  } catch (const std::exception& error) {
+    host_.shard_failed(manifest.step, rank_, error.what());
+  }
+}
+
+}  // namespace fulgur

@@ -1,0 +1,81 @@
+#include "runtime/train/generate.hpp"
+
+#include "kernels/random.hpp"
+#include "runtime/checkpoint/reader.hpp"
+#include "runtime/data/utf8.hpp"
+#include "runtime/model/model.hpp"
+#include "runtime/train/sampling.hpp"
+
+namespace fulgur {
+namespace {
+
+class Generator {
+ public:
+  Generator(const Job& job, const std::filesystem::path& checkpoint)
+      : model_spec_(job.model),
+        parameters_(job.model, job.optimizer.decay_on, Device::kCpu, 1),
+        model_(job.model, parameters_, Device::kCpu) {
+    CheckpointReader reader(checkpoint);
+    for (const auto& flat : parameters_.flats()) {
+      for (const auto& local : flat.parameters) {
+        const auto weight = parameters_.weight(local.parameter.name);
+        reader.read("model/" + local.parameter.name, 0,
+                    {weight.as<float>(), static_cast<std::size_t>(weight.count())});
+      }
+    }
+  }
+
+  // The logits of the token behind `ids`, one document.
+  std::vector<float> next_logits(const std::vector<std::int32_t>& ids) {
+    const Arena::Scope scope(arena_);
+    const Context ctx{stream_, arena_};
+    const auto count = static_cast<std::int32_t>(ids.size());
+    const Sample sample{
+        .ids = ids, .labels = std::vector<std::int32_t>(ids.size(), -1), .starts = {0, count}};
+    const auto batch = make_batch(ctx, {&sample, 1});
+    Model::Saved saved;
+    model_.forward(ctx, batch, saved);
+    const auto logits = arena_.allocate({1, model_spec_.vocabulary});
+    model_.logits(ctx, saved.hidden.slice(0, count - 1, 1), logits);
+    stream_.synchronize();
+    const auto* values = logits.as<float>();
+    return {values, values + logits.count()};
+  }
+
+ private:
+  ModelSpec model_spec_;
+  Stream stream_{Device::kCpu};
+  Arena arena_{Device::kCpu};
+  ParameterSet parameters_;
+  Model model_;
+};
+
+double uniform(std::uint64_t bits) {
+  return static_cast<double>(bits >> 11) * 0x1p-53;
+}
+
+}  // namespace
+
+void generate(const Job& job, const std::filesystem::path& checkpoint, const GenerateSpec& spec,
+              Host& host) {
+  host.enter("generate");
+  const auto tokenizer = make_tokenizer(job.data.tokenizer);
+  auto ids = tokenizer->encode(spec.prompt);
+  if (ids.empty()) throw std::invalid_argument("generate: the prompt is empty");
+  Generator generator(job, checkpoint);
+  host.print(spec.prompt);
+
+  std::string pending;  // the beginning of a character that is not complete yet
+  for (std::int64_t i = 0; i < spec.tokens && !host.stop_requested(); ++i) {
+    auto logits = generator.next_logits(ids);
+    logits.resize(static_cast<std::size_t>(tokenizer->vocabulary()));  // the rest is padding
+    const auto draw = uniform(random_bits(spec.seed, "generate", static_cast<std::uint64_t>(i)));
+    const auto id = sample_token(logits, spec.temperature, spec.top_p, draw);
+    if (id == tokenizer->eos()) break;
+    ids.push_back(id);
+    pending += tokenizer->decode({id});
+    host.print(take_complete_utf8(pending));
+  }
+}
+
+}  // namespace fulgur

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <filesystem>
+#include <span>
+
+#include "recipes/job.hpp"
+#include "runtime/data/corpus.hpp"
+#include "runtime/optim/sharded_adamw.hpp"
+
+namespace fulgur {
+
+// How far a run has come.
+struct Progress {
+  std::int64_t step = 0;     // optimizer steps done
+  std::int64_t samples = 0;  // the data cursor
+  std::int64_t tokens = 0;
+};
+
+// Reads what this rank owns of a checkpoint, by logical range, whatever layout wrote it.
+//
+// Throws CheckpointError when it is damaged, or when its job or its data are not those of `job`: a run
+// that goes on with another model or other text would not be the same run.
+Progress restore(const Job& job, const std::filesystem::path& checkpoint, const Corpus& corpus,
+                 std::span<const OwnedRange> owned);
+
+}  // namespace fulgur
