@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -18,18 +19,31 @@ class DataError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// The tokenised documents of a job's data, in file order.
+// The tokenised documents of a job's data, in file order; none is empty.
+//
+// How files are cut into documents stands at split_documents (text_file.hpp). Tokens lie in one
+// array, 4 bytes each. eos is no token of a document: it is the label of the last one, never an
+// input of the model, because what follows it is another document, which does not see this one.
 class Corpus {
  public:
-  // Reads and tokenises all files. Throws DataError.
+  // Reads and tokenises all files. Throws DataError; also when a file holds no document.
   Corpus(const DataSpec& data, const Tokenizer& tokenizer);
 
   std::int64_t num_documents() const noexcept;
-  std::int64_t num_tokens() const noexcept;  // with one eos per document, where the tokenizer has one
+  std::int64_t num_tokens() const noexcept;  // the sum of the documents' lengths, all > 0
   std::span<const std::int32_t> document(std::int64_t index) const;
+  std::optional<std::int32_t> eos() const noexcept { return eos_; }  // the tokenizer's
 
-  // Of the tokens and document bounds: a checkpoint stores it, a resume compares it.
-  std::uint64_t fingerprint() const noexcept;
+  // XXH3 of the document bounds and tokens: a checkpoint stores it, a resume compares it.
+  std::uint64_t fingerprint() const noexcept { return fingerprint_; }
+
+ private:
+  void add_file(const std::string& path, const std::string& separator, const Tokenizer& tokenizer);
+
+  std::optional<std::int32_t> eos_;
+  std::vector<std::int32_t> tokens_;     // all documents end to end
+  std::vector<std::int64_t> bounds_{0};  // document i is tokens [bounds_[i], bounds_[i + 1])
+  std::uint64_t fingerprint_ = 0;
 };
 
 }  // namespace fulgur
