@@ -15,6 +15,24 @@ enum class Device : std::uint8_t { kCpu, kCuda };
 
 std::size_t size_bytes(DType dtype) noexcept;
 std::string_view to_string(DType dtype) noexcept;
+std::string_view to_string(Device device) noexcept;
+
+// The dtype whose elements are T; defined for the types below. bfloat16 elements are handled on the
+// CPU as their bits.
+template <class T>
+extern const DType kDTypeOf;
+template <>
+inline constexpr DType kDTypeOf<float> = DType::kFloat32;
+template <>
+inline constexpr DType kDTypeOf<std::uint16_t> = DType::kBFloat16;
+template <>
+inline constexpr DType kDTypeOf<double> = DType::kFloat64;
+template <>
+inline constexpr DType kDTypeOf<std::int32_t> = DType::kInt32;
+template <>
+inline constexpr DType kDTypeOf<std::int64_t> = DType::kInt64;
+template <>
+inline constexpr DType kDTypeOf<std::uint8_t> = DType::kUInt8;
 
 // The dims (or the strides) of a tensor: up to kMaxDims numbers held in place, so that making a
 // view allocates nothing.
@@ -72,14 +90,22 @@ struct Tensor {
 
   // The elements as T. Throws std::invalid_argument when T is not the dtype.
   template <class T>
-  T* as() const;
+  T* as() const {
+    if (dtype != kDTypeOf<T>) throw_wrong_type(dtype, kDTypeOf<T>);
+    return static_cast<T*>(data);
+  }
+
+ private:
+  [[noreturn]] static void throw_wrong_type(DType dtype, DType asked);
 };
 
-// Throws std::invalid_argument, naming `name`, unless `tensor` has these dims and this dtype. A dim
-// given as kAny may have any length.
+// Throw std::invalid_argument, naming `name`, unless `tensor` is as said:
+// "matmul: b: expected dims [ 12 ? ], got [ 3 5 ]". A dim given as kAny may have any length.
 inline constexpr std::int64_t kAny = -1;
 void expect_dims(const Tensor& tensor, const Shape& dims, std::string_view name);
 void expect_dtype(const Tensor& tensor, DType dtype, std::string_view name);
 void expect_contiguous(const Tensor& tensor, std::string_view name);
+// The last dim has stride 1; the others may be strided.
+void expect_dense_rows(const Tensor& tensor, std::string_view name);
 
 }  // namespace fulgur

@@ -1,0 +1,33 @@
+// Compiled instead of the CUDA sources when FULGUR_WITH_CUDA is off. A stream on a CUDA device cannot
+// be made then, so nothing else here is reached by a correct program.
+#include <stdexcept>
+#include <string>
+
+#include "kernels/memory_impl.hpp"
+#include "kernels/stream_impl.hpp"
+
+namespace fulgur::cuda {
+namespace {
+
+[[noreturn]] void refuse(const std::string& operation) {
+  throw std::runtime_error(operation + ": built without CUDA (FULGUR_WITH_CUDA=OFF)");
+}
+
+}  // namespace
+
+std::unique_ptr<Stream::Impl> make_stream() {
+  refuse("stream");
+}
+
+void* allocate(std::size_t) {
+  refuse("buffer");
+}
+void release(void*) noexcept {}
+void copy(const Tensor&, const Tensor&, Stream&) {
+  refuse("copy");
+}
+void fill_zero(const Tensor&, Stream&) {
+  refuse("fill_zero");
+}
+
+}  // namespace fulgur::cuda
