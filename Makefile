@@ -50,7 +50,7 @@ tidy:  ## Run clang-tidy on all C++ files
 
 bench: build  ## Measure kernels and training steps; JSON goes to build/bench
 	@mkdir -p build/bench
-	@set -e; for program in $(wildcard $(BIN)/*_bench); do \
+	@set -e; for program in $(BIN)/*_bench; do \
 	  $$program --benchmark_out=build/bench/$$(basename $$program).json --benchmark_out_format=json; \
 	done
 
