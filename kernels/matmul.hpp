@@ -8,8 +8,14 @@ namespace fulgur {
 enum class Transpose : bool { kNo, kYes };
 
 // c = alpha op(a) op(b) + beta c, op being the transpose or nothing.
-//   a [M, K] (or [K, M] transposed)   b [K, N] (or [N, K] transposed)   c [M, N]
-// The rows may be strided; the last dim has stride 1.
+//
+//   a [M, K] (or [K, M] transposed)   b [K, N] (or [N, K] transposed)   c [M, N]      float32
+//
+// The rows may be strided, without overlap; the last dim has stride 1. With beta = 0, c is not read: it may
+// hold anything, also NaN. c may not overlap a or b.
+//
+// Throws std::invalid_argument, naming the tensor, when dims, strides or dtypes do not fit together.
+// Cost: O(M N K).
 struct MatMul {
   Tensor a, b, c;
   Transpose transpose_a = Transpose::kNo;

@@ -3,7 +3,9 @@
 #include <stdexcept>
 #include <string>
 
+#include "kernels/matmul_impl.hpp"
 #include "kernels/memory_impl.hpp"
+#include "kernels/rotary_impl.hpp"
 #include "kernels/stream_impl.hpp"
 
 namespace fulgur::cuda {
@@ -28,6 +30,12 @@ void copy(const Tensor&, const Tensor&, Stream&) {
 }
 void fill_zero(const Tensor&, Stream&) {
   refuse("fill_zero");
+}
+void matmul(const MatMul&, Stream&) {
+  refuse("matmul");
+}
+void rotary(const Rotary&, Stream&) {
+  refuse("rotary");
 }
 
 }  // namespace fulgur::cuda

@@ -1,0 +1,27 @@
+#include "kernels/rotary.hpp"
+
+#include <stdexcept>
+#include <string>
+
+#include "kernels/rotary_impl.hpp"
+
+namespace fulgur {
+
+void rotary(const Rotary& args, Stream& stream) {
+  expect_dims(args.x, {kAny, kAny, kAny}, "rotary: x");
+  expect_dtype(args.x, DType::kFloat32, "rotary: x");
+  expect_dense_rows(args.x, "rotary: x");
+  expect_dims(args.positions, {args.x.dims[0]}, "rotary: positions");
+  expect_dtype(args.positions, DType::kInt32, "rotary: positions");
+  expect_contiguous(args.positions, "rotary: positions");
+  if (args.rotary_dim < 0 || args.rotary_dim % 2 != 0 || args.rotary_dim > args.x.dims[2]) {
+    throw std::invalid_argument("rotary: rotary_dim: expected an even number from 0 to " +
+                                std::to_string(args.x.dims[2]) + ", got " +
+                                std::to_string(args.rotary_dim));
+  }
+  if (!(args.base > 0)) throw std::invalid_argument("rotary: base: expected a positive number");
+  if (args.x.count() == 0 || args.rotary_dim == 0) return;
+  return stream.device() == Device::kCpu ? cpu::rotary(args, stream) : cuda::rotary(args, stream);
+}
+
+}  // namespace fulgur
