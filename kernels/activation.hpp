@@ -5,25 +5,47 @@
 
 namespace fulgur {
 
-// y = silu(x) = x sigmoid(x). y may be x in the forward only if x is not needed again.
-struct SiluForward { Tensor x, y; };
-struct SiluBackward { Tensor dy, x, dx; };  // dx may be dy
+// Functions applied element by element. All tensors are float32 and dense. "May be" says that two
+// tensors may be the same memory; otherwise what is written overlaps nothing.
+//
+// Throw std::invalid_argument, naming the tensor, when dims or dtypes do not fit together.
+// Cost: O(elements), one pass over the memory.
+
+// y = silu(x) = x sigmoid(x). Equal dims. y may be x, if x is not needed again.
+struct SiluForward {
+  Tensor x, y;
+};
+// dx = dy sigmoid(x) (1 + x (1 - sigmoid(x))). dx may be dy or x.
+struct SiluBackward {
+  Tensor dy, x, dx;
+};
 void silu_forward(const SiluForward& args, Stream& stream);
 void silu_backward(const SiluBackward& args, Stream& stream);
 
-// y = silu(x[:, 0]) * x[:, 1]      x [M, 2, F]   y [M, F]
-struct SwigluForward { Tensor x, y; };
-struct SwigluBackward { Tensor dy, x, dx; };  // dx may be x
+// y = silu(x[:, 0]) x[:, 1]            x [M, 2, F]   y [M, F]
+struct SwigluForward {
+  Tensor x, y;
+};
+// dx[:, 0] = dy x[:, 1] silu'(x[:, 0])   dx[:, 1] = dy silu(x[:, 0])      dx [M, 2, F] may be x
+struct SwigluBackward {
+  Tensor dy, x, dx;
+};
 void swiglu_forward(const SwigluForward& args, Stream& stream);
 void swiglu_backward(const SwigluBackward& args, Stream& stream);
 
-// y = sigmoid(gate) * x            all [T, C]
-struct SigmoidGateForward { Tensor gate, x, y; };
-struct SigmoidGateBackward { Tensor dy, gate, x, dgate, dx; };
+// y = sigmoid(gate) x                  equal dims; y may be gate or x
+struct SigmoidGateForward {
+  Tensor gate, x, y;
+};
+// dx = dy sigmoid(gate)   dgate = dy x sigmoid(gate) (1 - sigmoid(gate))
+// dx or dgate may be any of the three inputs, but not both the same one.
+struct SigmoidGateBackward {
+  Tensor dy, gate, x, dgate, dx;
+};
 void sigmoid_gate_forward(const SigmoidGateForward& args, Stream& stream);
 void sigmoid_gate_backward(const SigmoidGateBackward& args, Stream& stream);
 
-// y = alpha a + beta b. y may be a or b. Contiguous, equal dims.
+// y = alpha a + beta b                 equal dims; y may be a or b. With beta = 0, b is not read.
 struct ScaledAdd {
   Tensor a, b, y;
   float alpha = 1.0f;
@@ -31,7 +53,7 @@ struct ScaledAdd {
 };
 void scaled_add(const ScaledAdd& args, Stream& stream);
 
-// x *= factor, in place.
+// x = factor x
 void scale(const Tensor& x, float factor, Stream& stream);
 
 }  // namespace fulgur

@@ -5,26 +5,41 @@
 
 namespace fulgur {
 
+// Cross-entropy of softmax(logits) with one label per token, for a vocabulary that may be cut over
+// ranks: a call sees the columns of the ids first_id .. first_id + V - 1. The loss of token t is
+// lse[t] - target[t] over the whole vocabulary.
+//
+//   logits [T, V] float32   labels [T] int32   lse, target [T] float32      all dense
+
+// A token with this label takes no part in the loss.
 inline constexpr std::int32_t kIgnoredLabel = -1;
 
-// The two numbers per token from which the loss follows: loss[t] = lse[t] - target[t].
-//   logits [T, V]   labels [T] int32   lse, target [T] float32
-// lse is log(sum(exp(logits))) over these V columns; target the logit of the label, 0 when the label
-// is ignored or lies outside [first_id, first_id + V). So a vocabulary cut over ranks combines.
+// lse[t]    = log(sum(exp(logits[t]))) over these V columns
+// target[t] = the logit of the label; 0 when the label is ignored or not one of these columns
+//
+// Parts of a vocabulary combine: the log-sum-exp of the lse of the parts, and the sum of the targets.
+// The maximum of the row is taken out before exp, so no finite logits overflow.
 struct CrossEntropyForward {
   Tensor logits, labels, lse, target;
   std::int32_t first_id = 0;
 };
-// In place: logits becomes scale (softmax - onehot(label)), and zeros in rows with an ignored label.
+
+// In place: logits becomes scale (exp(logits - lse) - onehot(label)), the gradient of scale times the
+// loss, and zeros in the rows with an ignored label. lse is that of the whole vocabulary.
 struct CrossEntropyBackward {
   Tensor logits, labels, lse;
   float scale = 1.0f;
   std::int32_t first_id = 0;
 };
-// loss[0] += sum of lse - target over the labelled tokens.    loss [1] float64
+
+// loss[0] += sum of lse - target over the tokens whose label is not ignored, in float64.
+//   loss [1] float64
 struct CrossEntropyLoss {
   Tensor lse, target, labels, loss;
 };
+
+// Throw std::invalid_argument, naming the tensor, when dims or dtypes do not fit together, or V = 0.
+// Cost: O(T V): two passes over a row forward and one backward.
 void cross_entropy_forward(const CrossEntropyForward& args, Stream& stream);
 void cross_entropy_backward(const CrossEntropyBackward& args, Stream& stream);
 void cross_entropy_loss(const CrossEntropyLoss& args, Stream& stream);

@@ -5,17 +5,27 @@
 
 namespace fulgur {
 
-// y[t] = weight[ids[t] - first_id]; a row of zeros for an id outside [first_id, first_id + V).
-//   ids [T] int32   weight [V, C]   y [T, C]
+// The rows of a table that belong to token ids, or of a part of the table: the ids first_id ..
+// first_id + V - 1.
+//
+//   ids [T] int32   weight, dweight [V, C] float32   y, dy [T, C] float32      all dense
+//
+// y[t] = weight[ids[t] - first_id], and zeros for an id outside the part: so the sum of y over the
+// parts of a table is the y of the whole table.
 struct EmbeddingForward {
   Tensor ids, weight, y;
   std::int32_t first_id = 0;
 };
-// dweight[ids[t] - first_id] += dy[t], in token order.     dweight [V, C] float32
+
+// dweight[ids[t] - first_id] += dy[t], token by token in rising t, so that the bits do not vary. Ids
+// outside the part add nothing.
 struct EmbeddingBackward {
   Tensor ids, dy, dweight;
   std::int32_t first_id = 0;
 };
+
+// Throw std::invalid_argument, naming the tensor, when dims or dtypes do not fit together.
+// Cost: O(T C), whatever V.
 void embedding_forward(const EmbeddingForward& args, Stream& stream);
 void embedding_backward(const EmbeddingBackward& args, Stream& stream);
 

@@ -5,17 +5,30 @@
 
 namespace fulgur {
 
-// E matrix products over uneven groups of rows; group g has the rows offsets[g] .. offsets[g+1]-1.
-//   x [M, K]   w [E, N, K]   y [M, N]   offsets [E+1] int32
-struct GroupedMatMul {  // y[r] = x[r] w[g]^T
+// E matrix products over uneven groups of rows, one per expert: group g has the rows
+// offsets[g] .. offsets[g+1]-1.
+//
+//   x, dx [M, K]   w, dw [E, N, K]   y, dy [M, N]     float32, dense      offsets [E + 1] int32
+//
+// offsets rises from 0 to at most M, and groups may be empty. Rows from offsets[E] on belong to no
+// group: they are neither read nor written. What is written overlaps no input.
+
+// y[r] = x[r] w[g]^T
+struct GroupedMatMul {
   Tensor x, w, offsets, y;
 };
-struct GroupedMatMulInputGradient {  // dx[r] = dy[r] w[g]
+// dx[r] = dy[r] w[g], overwritten
+struct GroupedMatMulInputGradient {
   Tensor dy, w, offsets, dx;
 };
-struct GroupedMatMulWeightGradient {  // dw[g] += sum over its rows of dy[r]^T x[r]
+// dw[g] += sum over the rows r of the group of dy[r]^T x[r]
+struct GroupedMatMulWeightGradient {
   Tensor dy, x, offsets, dw;
 };
+
+// Throw std::invalid_argument, naming the tensor, when dims or dtypes do not fit together; the queued
+// work does so when offsets does not rise from 0 to at most M.
+// Cost: 2 offsets[E] N K floating-point operations.
 void grouped_matmul(const GroupedMatMul& args, Stream& stream);
 void grouped_matmul_input_gradient(const GroupedMatMulInputGradient& args, Stream& stream);
 void grouped_matmul_weight_gradient(const GroupedMatMulWeightGradient& args, Stream& stream);

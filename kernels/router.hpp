@@ -5,18 +5,35 @@
 
 namespace fulgur {
 
-// p = softmax(logits) per token; the k largest, in falling order (lower expert first on a tie), with
-// weights renormalised to sum 1.
+// Top-k routing of tokens to experts (docs/math.md 1.3):
+//
+//   p       = softmax(logits[t]) over the E experts
+//   experts = the k experts with the largest p, in falling order; on a tie the lower expert first
+//   weights = their p, divided by the sum of these k
+//
 //   logits, probabilities [T, E] float32   weights [T, k] float32   experts [T, k] int32
-//   counts [E] int32: tokens routed to e (added to)   probability_sums [E] float64: sum of p (added to)
+//   counts [E] int32: += the tokens routed to e     probability_sums [E] float64: += sum over t of p_e
+//
+// All dense; 1 <= k <= E. probabilities (p) is kept for the backward pass, and may be logits.
 struct RouterForward {
   Tensor logits, probabilities, weights, experts, counts, probability_sums;
 };
-// dlogits [T, E] (overwritten) from dweights [T, k] and dprobability [E] float32: the gradient of the
-// auxiliary loss with respect to every token's p_e, the same for all tokens.
+
+// dlogits [T, E] (overwritten): the gradient through weights (dweights [T, k]) and through p, of which
+// every token has the same gradient dprobability [E] float32, that of the auxiliary loss.
+//
+// With s = sum of the k chosen p, for a chosen e = experts[t, j]:
+//   dp_e      = dprobability_e + (dweights_j - sum_i dweights_i weights_i) / s,  dprobability_e for the others
+//   dlogits_e = p_e (dp_e - sum_i p_i dp_i)
+//
+// The choice itself has no gradient. experts is what the forward pass wrote, dropped ones included.
 struct RouterBackward {
   Tensor dweights, dprobability, probabilities, weights, experts, dlogits;
 };
+
+// Throw std::invalid_argument, naming the tensor, when dims or dtypes do not fit together; in the
+// backward pass the queued work does so for an expert outside [0, E).
+// Cost: O(T E k).
 void router_forward(const RouterForward& args, Stream& stream);
 void router_backward(const RouterBackward& args, Stream& stream);
 

@@ -1,0 +1,10 @@
+#pragma once
+
+#include "kernels/reduce.hpp"
+
+namespace fulgur::cpu {
+void sum_of_squares(const SumOfSquares& args, Stream& stream);
+}
+namespace fulgur::cuda {
+void sum_of_squares(const SumOfSquares& args, Stream& stream);
+}
