@@ -20,12 +20,13 @@ using Message = std::vector<std::byte>;
 // Where the ranks meet. A collective has two points that no rank passes alone: when all have met, each
 // may read the tensors of the others; when all have parted, none reads any more.
 struct Board {
-  explicit Board(std::size_t size) : met(size), left(size), boxes(size * size) {}
+  explicit Board(std::size_t size) : met(size), left(size), gave_up(size), boxes(size * size) {}
 
   std::mutex mutex;
   std::condition_variable changed;
   std::vector<const Operation*> met;       // [size] guarded by mutex; null: not there
   std::vector<char> left;                  // [size] guarded by mutex; 1: aborted or destroyed
+  std::vector<char> gave_up;               // [size] guarded by mutex; 1: met, and timed out
   std::size_t num_met = 0;                 // guarded by mutex
   std::size_t num_reading = 0;             // guarded by mutex; ranks that have met and not parted
   std::vector<std::deque<Message>> boxes;  // [from, to] guarded by mutex
@@ -137,16 +138,20 @@ void LocalCommunicator::meet(const Operation& operation) {
   };
   board.changed.wait_for(lock, timeout(), [&] { return all_met() || aborted() || some_left(); });
   if (!all_met()) {
-    board.met[self_] = nullptr;
     --board.num_met;
+    if (aborted()) board.met[self_] = nullptr;
     if (aborted()) throw_aborted(operation);
+    board.gave_up[self_] = 1;  // but it was here: the others shall name only the rank that was not
     std::vector<int> missing;
     std::vector<int> gone;
+    std::vector<int> tired;
     for (std::size_t r = 0; r < board.met.size(); ++r) {
-      if (r == self_ || board.met[r] != nullptr) continue;
-      (board.left[r] != 0 ? gone : missing).push_back(static_cast<int>(r));
+      auto& list = board.gave_up[r] != 0 ? tired : board.left[r] != 0 ? gone : missing;
+      if (r != self_ && (board.met[r] == nullptr || board.gave_up[r] != 0)) {
+        list.push_back(static_cast<int>(r));
+      }
     }
-    give_up(operation, missing, gone);
+    give_up(operation, missing, gone.empty() && missing.empty() ? tired : gone);
   }
   peers_ = board.met;
 }
@@ -155,9 +160,11 @@ void LocalCommunicator::meet(const Operation& operation) {
 void LocalCommunicator::part() {
   Board& board = *board_;
   std::unique_lock lock(board.mutex);
-  board.met[self_] = nullptr;
-  --board.num_met;
-  if (--board.num_reading == 0) board.changed.notify_all();
+  if (--board.num_reading == 0) {  // only now: others may have been slow to read who has met
+    std::fill(board.met.begin(), board.met.end(), nullptr);
+    board.num_met = 0;
+    board.changed.notify_all();
+  }
   board.changed.wait(lock, [&] { return board.num_reading == 0; });
 }
 

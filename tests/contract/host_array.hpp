@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <type_traits>
+#include <vector>
+
+#include "kernels/tensor.hpp"
+
+namespace fulgur::test {
+
+template <class T>
+constexpr DType dtype_of() {
+  if constexpr (std::is_same_v<T, float>) return DType::kFloat32;
+  if constexpr (std::is_same_v<T, double>) return DType::kFloat64;
+  if constexpr (std::is_same_v<T, std::int32_t>) return DType::kInt32;
+  if constexpr (std::is_same_v<T, std::int64_t>) return DType::kInt64;
+  if constexpr (std::is_same_v<T, std::uint16_t>) return DType::kBFloat16;  // its bits
+  if constexpr (std::is_same_v<T, std::uint8_t>) return DType::kUInt8;
+}
+
+// A view of all elements as a tensor of one dim.
+template <class T>
+Tensor as_tensor(std::vector<T>& values) {
+  return Tensor::contiguous(values.data(), dtype_of<T>(),
+                            Shape{static_cast<std::int64_t>(values.size())});
+}
+
+// What rank `rank` brings: whole numbers in [0, 100], so that sums over a few ranks are exact in every
+// dtype but uint8 (which is only moved).
+template <class T>
+std::vector<T> brought_by(int rank, std::int64_t count) {
+  std::vector<T> values(static_cast<std::size_t>(count));
+  for (std::size_t i = 0; i < values.size(); ++i)
+    values[i] = static_cast<T>((i * 7 + static_cast<std::size_t>(rank) * 13 + 1) % 101);
+  return values;
+}
+
+// Numbers whose sum depends on the order in which they are added.
+template <class T>
+std::vector<T> inexact(int rank, std::int64_t count) {
+  std::vector<T> values(static_cast<std::size_t>(count));
+  const T scale = rank % 3 == 0 ? T(1e6) : rank % 3 == 1 ? T(-1e6) : T(1e-3);
+  for (std::size_t i = 0; i < values.size(); ++i)
+    values[i] = scale / static_cast<T>(i * 3 + static_cast<std::size_t>(rank) * 5 + 7);
+  return values;
+}
+
+// The index of the first element in which the two differ, -1 when there is none.
+template <class T>
+std::int64_t first_difference(const std::vector<T>& a, const std::vector<T>& b) {
+  if (a.size() != b.size()) return std::numeric_limits<std::int64_t>::max();
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    if (!(a[i] == b[i])) return static_cast<std::int64_t>(i);
+  }
+  return -1;
+}
+
+}  // namespace fulgur::test
