@@ -12,25 +12,33 @@ namespace fulgur {
 // and sends it to every worker. What each field means to a user stands at its declaration in
 // recipes/fields.cpp; here stand the types.
 
+// Where the workers compute; auto takes CUDA when the worker was built with it and a device is there.
 enum class DeviceKind { kAuto, kCpu, kCuda };
+// The two forms of the load-balancing loss (docs/math.md 1.3): per layer over the micro-batch, or over
+// all layers together.
 enum class AuxLoss { kGshard, kMixtral };
+// What weight decay pulls on: everything with two or more dimensions, or norms too.
 enum class WeightDecayOn { kMatrices, kAll };
+// What a worker is to do with a Job.
 enum class TaskKind { kTrain, kGenerate, kImportHf, kExportHf };
 
+// A model of MiniMax-01's kind; the letters are those of docs/math.md 1.
+
 struct ModelSpec {
-  std::int64_t vocabulary = 0;     // V
-  std::int64_t layers = 0;         // L
-  std::int64_t hidden = 0;         // C
-  std::int64_t heads = 0;          // H
-  std::int64_t kv_heads = 0;       // G, softmax layers
-  std::int64_t head_dim = 0;       // d
-  std::int64_t rotary_dim = 0;     // of d, softmax layers
+  std::int64_t vocabulary = 0;  // V
+  std::int64_t layers = 0;      // L
+  std::int64_t hidden = 0;      // C
+  std::int64_t heads = 0;       // H
+  std::int64_t kv_heads = 0;    // G, softmax layers
+  std::int64_t head_dim = 0;    // d
+  std::int64_t rotary_dim = 0;  // of d, softmax layers
   double rope_base = 10000;
-  std::int64_t softmax_every = 8;  // layer l is softmax when (l + 1) is a multiple, unless listed below
+  std::int64_t softmax_every =
+      8;  // layer l is softmax when (l + 1) is a multiple, unless listed below
   std::vector<std::int64_t> softmax_layers;  // 0-based, by hand; empty: by softmax_every
-  std::int64_t experts = 0;            // E
-  std::int64_t experts_per_token = 2;  // k
-  std::int64_t expert_hidden = 0;      // F
+  std::int64_t experts = 0;                  // E
+  std::int64_t experts_per_token = 2;        // k
+  std::int64_t expert_hidden = 0;            // F
   double norm_eps = 1e-5;
   double lightning_norm_eps = 1e-5;
   // y = alpha norm(x) + beta block(norm(x)); one pair for each kind of block.
@@ -39,23 +47,34 @@ struct ModelSpec {
   double moe_alpha = 1, moe_beta = 1;
   double aux_loss_coef = 0;
   AuxLoss aux_loss = AuxLoss::kGshard;
+
+  friend bool operator==(const ModelSpec&, const ModelSpec&) = default;
 };
 
 enum class AttentionKind { kLightning, kSoftmax };
+
+// The kind of attention in layer `layer`, 0 <= layer < model.layers.
 AttentionKind attention_kind(const ModelSpec& model, std::int64_t layer);
 
+// The text to train on.
 struct DataSpec {
   std::string tokenizer = "bytes";
-  std::vector<std::string> files;  // text files; absolute and sorted in a Job
-  std::string document_separator;  // a line that ends a document; empty: one document a file
+  std::vector<std::string> files;    // text files; absolute, sorted and without patterns in a Job
+  std::vector<std::string> exclude;  // patterns of files to leave out; in a Job they are left out
+  std::string document_separator;    // a line that ends a document; empty: one document a file
+
+  friend bool operator==(const DataSpec&, const DataSpec&) = default;
 };
 
+// How much of it, and in what portions.
 struct TrainSpec {
   std::int64_t steps = 0;            // this run stops here; not part of the identity
   std::int64_t sequence_length = 0;  // N
   std::int64_t batch = 0;            // sequences per step
-  std::int64_t micro_batch = 0;      // sequences that all dp ranks process together in one micro-step
+  std::int64_t micro_batch = 0;  // sequences that all dp ranks process together in one micro-step
   std::uint64_t seed = 0;
+
+  friend bool operator==(const TrainSpec&, const TrainSpec&) = default;
 };
 
 // Linear warm-up from 0 to peak, constant, then a cosine from peak to final over decay_tokens from
@@ -66,34 +85,48 @@ struct LearningRateSpec {
   std::int64_t warmup_tokens = 0;
   std::int64_t decay_from = 0;
   std::int64_t decay_tokens = 0;  // 0: no decay
+
+  friend bool operator==(const LearningRateSpec&, const LearningRateSpec&) = default;
 };
 
+// AdamW (docs/math.md 3).
 struct OptimizerSpec {
   LearningRateSpec learning_rate;
   double beta1 = 0.9, beta2 = 0.95, eps = 1e-8;
   double weight_decay = 0.1;
   WeightDecayOn decay_on = WeightDecayOn::kMatrices;
   double clip_norm = 1;  // 0: no clipping
+
+  friend bool operator==(const OptimizerSpec&, const OptimizerSpec&) = default;
 };
 
+// When to save, and how many to keep.
 struct CheckpointSpec {
   std::int64_t every = 0;  // steps; 0: at the end and at a stop only
   std::int64_t keep = 2;
+
+  friend bool operator==(const CheckpointSpec&, const CheckpointSpec&) = default;
 };
 
+// Where the workers run, and how long silence is forgiven.
 struct ClusterSpec {
-  std::string kind = "local";
-  double heartbeat_seconds = 1;
-  double dead_after_seconds = 5;
-  double comm_timeout_seconds = 300;
+  std::string kind = "local";         // one host, workers as child processes
+  double heartbeat_seconds = 1;       // between two signs of life of a worker
+  double dead_after_seconds = 5;      // without one: the worker is dead
+  double comm_timeout_seconds = 300;  // the longest wait of a collective for its peers
+
+  friend bool operator==(const ClusterSpec&, const ClusterSpec&) = default;
 };
 
+// A continuation of a prompt by the model.
 struct GenerateSpec {
   std::string prompt;
-  std::int64_t tokens = 0;  // 0: train prints no sample
+  std::int64_t tokens = 0;   // 0: train prints no sample
   double temperature = 0.8;  // 0: greedy
   double top_p = 1;
   std::uint64_t seed = 0;
+
+  friend bool operator==(const GenerateSpec&, const GenerateSpec&) = default;
 };
 
 struct Job {
@@ -108,6 +141,8 @@ struct Job {
   CheckpointSpec checkpoint;
   ClusterSpec cluster;
   GenerateSpec sample;
+
+  friend bool operator==(const Job&, const Job&) = default;
 };
 
 }  // namespace fulgur

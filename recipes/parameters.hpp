@@ -23,18 +23,19 @@ struct Parameter {
   std::string name;  // "layers.3.attention.qkv"
   std::vector<std::int64_t> shape;
   ParameterKind kind = ParameterKind::kDense;
-  std::int64_t layer = -1;  // -1: before the layers (embedding) or behind them
-  int tp_dim = -1;          // the dim cut over tp; -1: every tp rank has a copy
-  int ep_dim = -1;          // the dim cut over ep
-  int etp_dim = -1;         // the dim cut over etp
-  bool decays = true;       // by WeightDecayOn
+  std::int64_t layer = -1;     // -1: before the layers (embedding) or behind them
+  int tp_dim = -1;             // the dim cut over tp; -1: every tp rank has a copy
+  int ep_dim = -1;             // the dim cut over ep
+  int etp_dim = -1;            // the dim cut over etp
+  bool decays = true;          // by WeightDecayOn
   std::vector<InitPart> init;  // covers all elements, in order
 
   std::int64_t count() const;
 };
 
-// The single truth about a model's parameters: initialisation, gradient reduction, ZeRO,
-// checkpoints, import and export, and the norm for clipping walk this table; none has its own. In this order, with l = 0 ... L-1:
+// The single truth about a model's parameters: initialisation, gradient reduction, ZeRO, checkpoints,
+// import and export, and the norm for clipping walk this table; none has its own. In this order, with
+// l = 0 ... L-1:
 //
 //   embedding                      [V, C]
 //   layers.l.norm1                 [C]
@@ -46,6 +47,17 @@ struct Parameter {
 //   layers.l.experts.w2            [E, C, F]
 //   final_norm                     [C]
 //   head                           [V, C]
+//
+// Norms start as ones, the embedding with standard deviation 0.02, every matrix [out, in] Xavier-normal:
+// std = gain sqrt(2 / (in + out)), with the DeepNorm gain (8 L)^(-1/4) for values, attention outputs and
+// experts, and 1 for the rest.
+//
+// The sizes must keep the rules (recipes/rules/), which keep all products in range.
 std::vector<Parameter> parameters(const ModelSpec& model, WeightDecayOn decay_on);
+
+std::int64_t total_parameters(const ModelSpec& model);
+
+// Those that work on one token: without the embedding and the head, k of E experts per layer.
+std::int64_t active_parameters(const ModelSpec& model);
 
 }  // namespace fulgur

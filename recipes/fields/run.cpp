@@ -1,0 +1,104 @@
+#include "recipes/fields/declared.hpp"
+
+namespace fulgur::declared {
+namespace {
+
+template <int Layout::*Axis>
+Field axis_field(std::string_view name, std::string_view help) {
+  return {.name = name,
+          .access = kMember<&Job::layout, Axis>,
+          .range = kAxis,
+          .category = Category::kLayout,
+          .help = help};
+}
+
+}  // namespace
+
+std::vector<Field> run_fields() {
+  return {
+      {.name = "name",
+       .access = kMember<&Job::name>,
+       .presence = kRequired,
+       .help = "The run's name; its directory is named after it."},
+      {.name = "run_directory",
+       .access = kMember<&Job::run_directory>,
+       .presence = kDerived,
+       .help = "Where checkpoints and logs of the run go; one run at a time.",
+       .derivation = "runs/<name>",
+       .derive = [](Job& job) { job.run_directory = "runs/" + job.name; }},
+      {.name = "device",
+       .access = kMember<&Job::device>,
+       .help = "Where the workers compute; auto takes a GPU when there is one."},
+  };
+}
+
+std::vector<Field> layout_fields() {
+  return {
+      axis_field<&Layout::pp>("layout.pp", "Pipeline stages: the layers are cut."),
+      axis_field<&Layout::dp>("layout.dp", "Data-parallel ranks: the micro-batch is cut."),
+      axis_field<&Layout::cp>("layout.cp", "Context-parallel ranks: sequences are cut."),
+      axis_field<&Layout::tp>("layout.tp", "Tensor-parallel ranks: heads and vocabulary are cut."),
+      axis_field<&Layout::ep>("layout.ep", "Expert-parallel ranks: each has its own experts."),
+      axis_field<&Layout::etp>("layout.etp",
+                               "Tensor-parallel ranks of an expert: its inner width is cut."),
+  };
+}
+
+std::vector<Field> operation_fields() {
+  return {
+      {.name = "checkpoint.every",
+       .access = kMember<&Job::checkpoint, &CheckpointSpec::every>,
+       .unit = Unit::kCount,
+       .range = kExact,
+       .help = "Steps between checkpoints; 0: only at the end and when the run is stopped."},
+      {.name = "checkpoint.keep",
+       .access = kMember<&Job::checkpoint, &CheckpointSpec::keep>,
+       .range = from_one_to(1000000),
+       .help = "How many checkpoints stay; older ones are deleted."},
+      {.name = "cluster.kind",
+       .access = kMember<&Job::cluster, &ClusterSpec::kind>,
+       .help = "local: all workers are processes on this machine."},
+      {.name = "cluster.heartbeat",
+       .access = kMember<&Job::cluster, &ClusterSpec::heartbeat_seconds>,
+       .unit = Unit::kSeconds,
+       .range = kSeconds,
+       .help = "How often a worker says that it lives."},
+      {.name = "cluster.dead_after",
+       .access = kMember<&Job::cluster, &ClusterSpec::dead_after_seconds>,
+       .unit = Unit::kSeconds,
+       .range = kSeconds,
+       .help = "A worker that was silent for so long is dead."},
+      {.name = "cluster.comm_timeout",
+       .access = kMember<&Job::cluster, &ClusterSpec::comm_timeout_seconds>,
+       .unit = Unit::kSeconds,
+       .range = kSeconds,
+       .help = "How long workers wait for each other in a collective."},
+  };
+}
+
+std::vector<Field> sample_fields() {
+  return {
+      {.name = "sample.prompt",
+       .access = kMember<&Job::sample, &GenerateSpec::prompt>,
+       .help = "At the end of the run the model continues this text."},
+      {.name = "sample.tokens",
+       .access = kMember<&Job::sample, &GenerateSpec::tokens>,
+       .unit = Unit::kTokens,
+       .range = {.min = 0, .max = 1 << 20},
+       .help = "By so many tokens; 0: no sample."},
+      {.name = "sample.temperature",
+       .access = kMember<&Job::sample, &GenerateSpec::temperature>,
+       .range = {.min = 0, .max = 100},
+       .help = "1: as the model says; below: bolder; 0: always the likeliest token."},
+      {.name = "sample.top_p",
+       .access = kMember<&Job::sample, &GenerateSpec::top_p>,
+       .range = {.min = 0, .max = 1, .open_min = true},
+       .help = "Only the likeliest tokens that together have this probability."},
+      {.name = "sample.seed",
+       .access = kMember<&Job::sample, &GenerateSpec::seed>,
+       .range = kExact,
+       .help = "Of the sample."},
+  };
+}
+
+}  // namespace fulgur::declared
