@@ -27,7 +27,9 @@ struct Row {
 };
 
 void backward_row(const Row& row, std::int64_t C, float rstd) {
-  const auto [dy, x, weight, dx, dweight] = row;
+  const auto *dy = row.dy, *x = row.x, *weight = row.weight;
+  auto* dx = row.dx;
+  auto* dweight = row.dweight;
   double dot = 0;
 #pragma omp simd reduction(+ : dot)
   for (std::int64_t c = 0; c < C; ++c)

@@ -53,7 +53,9 @@ struct TokenGradient {
 };
 
 void backward_token(const TokenGradient& token, std::int64_t E, std::int64_t k) {
-  const auto& [dweights, dprobability, p, weights, experts, dlogits] = token;
+  const auto *dweights = token.dweights, *p = token.p, *weights = token.weights;
+  const auto* experts = token.experts;
+  auto* dlogits = token.dlogits;
   double sum = 0, mean = 0;
   for (std::int64_t j = 0; j < k; ++j) {
     if (experts[j] < 0 || experts[j] >= E) {
@@ -63,7 +65,7 @@ void backward_token(const TokenGradient& token, std::int64_t E, std::int64_t k) 
     sum += static_cast<double>(p[experts[j]]);
     mean += static_cast<double>(dweights[j]) * static_cast<double>(weights[j]);
   }
-  std::copy_n(dprobability, E, dlogits);
+  std::copy_n(token.dprobability, E, dlogits);
   for (std::int64_t j = 0; j < k; ++j)
     dlogits[experts[j]] += static_cast<float>((dweights[j] - mean) / sum);
   double dot = 0;

@@ -86,7 +86,8 @@ TEST_SUITE("kernels/activation") {
 
   TEST_CASE("swiglu equals the formula in float64 and its gradient the finite differences") {
     Stream stream(Device::kCpu);
-    for (const auto& [M, F] : {std::pair{0, 5}, {3, 0}, {1, 1}, {3, 7}, {7, 29}}) {
+    for (const auto& size : {std::pair{0, 5}, {3, 0}, {1, 1}, {3, 7}, {7, 29}}) {
+      const auto M = size.first, F = size.second;
       CAPTURE(M);
       CAPTURE(F);
       auto x = random_floats({M, 2, F}, 1, -4.0f, 4.0f), dy = random_floats({M, F}, 2);

@@ -106,7 +106,8 @@ TEST_SUITE("kernels/adamw") {
   TEST_CASE("a buffer updated in two parts has the bits of one update") {
     Case whole(131), parts(131);
     whole.run(whole.args(3));
-    for (const auto& [first, count] : {std::pair{0, 50}, {50, 81}}) {
+    for (const auto& size : {std::pair{0, 50}, {50, 81}}) {
+      const auto first = size.first, count = size.second;
       auto part = parts.args(3);
       for (auto* tensor : {&part.weight, &part.gradient, &part.exp_avg, &part.exp_avg_sq})
         *tensor = tensor->slice(0, first, count);

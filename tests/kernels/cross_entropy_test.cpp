@@ -65,7 +65,8 @@ struct Case {
 
 TEST_SUITE("kernels/cross_entropy") {
   TEST_CASE("lse, target and loss equal the formula in float64 at all sizes") {
-    for (const auto& [T, V] : {std::pair{0, 5}, {1, 1}, {7, 3}, {31, 131}, {3, 50021}}) {
+    for (const auto& size : {std::pair{0, 5}, {1, 1}, {7, 3}, {31, 131}, {3, 50021}}) {
+      const auto T = size.first, V = size.second;
       CAPTURE(T);
       CAPTURE(V);
       Case c(T, V);
@@ -100,7 +101,8 @@ TEST_SUITE("kernels/cross_entropy") {
     c.forward();
     Vector combined(11), targets(11);
     Floats gradient({11, 97});
-    for (const auto& [first, size] : {std::pair{0, 40}, {40, 1}, {41, 56}}) {
+    for (const auto& part_size : {std::pair{0, 40}, {40, 1}, {41, 56}}) {
+      const auto first = part_size.first, size = part_size.second;
       Floats part({11, size});
       for (std::size_t i = 0; i < part.values.size(); ++i) {
         const auto V = static_cast<std::size_t>(size);
@@ -133,7 +135,8 @@ TEST_SUITE("kernels/cross_entropy") {
   }
 
   TEST_CASE("backward equals finite differences of scale times the loss") {
-    for (const auto& [T, V] : {std::pair{1, 1}, {7, 3}, {13, 31}}) {
+    for (const auto& size : {std::pair{1, 1}, {7, 3}, {13, 31}}) {
+      const auto T = size.first, V = size.second;
       CAPTURE(V);
       Case c(T, V, 3.0f);
       c.labels.values[0] = 0;

@@ -44,7 +44,8 @@ TEST_SUITE("kernels/embedding") {
     Floats whole({61, 5}), dwhole({19, 5}), dparts({19, 5}), sum({61, 5});
     embedding_forward({.ids = ids, .weight = weight, .y = whole}, stream);
     embedding_backward({.ids = ids, .dy = dy, .dweight = dwhole}, stream);
-    for (const auto& [first, rows] : {std::pair{0, 7}, {7, 0}, {7, 11}, {18, 1}}) {
+    for (const auto& size : {std::pair{0, 7}, {7, 0}, {7, 11}, {18, 1}}) {
+      const auto first = size.first, rows = size.second;
       Floats y({61, 5});
       const auto part = [&](Floats& of) { return of.tensor().slice(0, first, rows); };
       embedding_forward({.ids = ids, .weight = part(weight), .y = y, .first_id = first}, stream);

@@ -69,7 +69,8 @@ TEST_SUITE("kernels/grouped_matmul") {
   TEST_CASE("forward equals the products in float64, whatever the sizes of the groups") {
     for (const auto& sizes : std::vector<std::vector<std::int32_t>>{
              {0}, {1}, {0, 0, 3}, {5, 0, 1, 131}, {64, 64}, {0, 7, 0}}) {
-      for (const auto& [N, K] : {std::pair{1, 1}, {7, 13}, {128, 257}}) {
+      for (const auto& size : {std::pair{1, 1}, {7, 13}, {128, 257}}) {
+        const auto N = size.first, K = size.second;
         CAPTURE(sizes.size());
         CAPTURE(N);
         Case c(sizes, 3, N, K);
@@ -86,7 +87,7 @@ TEST_SUITE("kernels/grouped_matmul") {
     auto x = c.x.doubles(), w = c.w.doubles();
     const auto loss = [&] { return test::inner_product(c.oracle(x, w), c.dy.doubles()); };
     auto dx = test::finite_differences(x, loss), dw = test::finite_differences(w, loss);
-    for (std::size_t i = 9 * 4; i < dx.size(); ++i)
+    for (std::size_t i = 36; i < dx.size(); ++i)
       dx[i] = Case::kUntouched;
     for (auto& value : dw)
       value += 1.0;  // dw is added to

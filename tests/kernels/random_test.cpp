@@ -50,8 +50,9 @@ TEST_SUITE("kernels/random") {
 
   TEST_CASE("any range of a sequence has the numbers of the whole") {
     const auto whole = normals(1009, 7, "layers.0.router");
-    for (const auto& [first, n] :
+    for (const auto& size :
          {std::pair{0, 1}, {1, 1}, {3, 2}, {4, 4}, {5, 131}, {1008, 1}, {17, 0}, {2, 1007}}) {
+      const auto first = size.first, n = size.second;
       CAPTURE(first);
       CAPTURE(n);
       const auto part = normals(n, 7, "layers.0.router", first);

@@ -59,7 +59,8 @@ struct Case {
 
 TEST_SUITE("kernels/rms_norm") {
   TEST_CASE("forward equals the formula in float64 at all sizes") {
-    for (const auto& [T, C] : {std::pair{0, 8}, {1, 1}, {3, 7}, {13, 131}, {5, 6144}}) {
+    for (const auto& size : {std::pair{0, 8}, {1, 1}, {3, 7}, {13, 131}, {5, 6144}}) {
+      const auto T = size.first, C = size.second;
       CAPTURE(T);
       CAPTURE(C);
       Case c(T, C);
@@ -83,7 +84,8 @@ TEST_SUITE("kernels/rms_norm") {
   }
 
   TEST_CASE("backward equals finite differences of the formula") {
-    for (const auto& [T, C] : {std::pair{1, 1}, {3, 7}, {5, 37}}) {
+    for (const auto& size : {std::pair{1, 1}, {3, 7}, {5, 37}}) {
+      const auto T = size.first, C = size.second;
       CAPTURE(C);
       Case c(T, C);
       c.forward();

@@ -99,8 +99,9 @@ Vector weights_of(const Vector& p, const Ints& experts, std::size_t E) {
 
 TEST_SUITE("kernels/router") {
   TEST_CASE("forward equals softmax, sort and renormalise in float64, and adds up its counts") {
-    for (const auto& [T, E, k] :
+    for (const auto& size :
          {std::tuple{0, 4, 2}, {1, 1, 1}, {13, 4, 2}, {37, 32, 2}, {131, 11, 11}}) {
+      const auto T = std::get<0>(size), E = std::get<1>(size), k = std::get<2>(size);
       CAPTURE(T);
       CAPTURE(E);
       Case c(T, E, k);
@@ -155,7 +156,8 @@ TEST_SUITE("kernels/router") {
   }
 
   TEST_CASE("backward equals finite differences of the weights and probabilities") {
-    for (const auto& [T, E, k] : {std::tuple{1, 1, 1}, {5, 4, 1}, {7, 8, 2}, {3, 5, 5}}) {
+    for (const auto& size : {std::tuple{1, 1, 1}, {5, 4, 1}, {7, 8, 2}, {3, 5, 5}}) {
+      const auto T = std::get<0>(size), E = std::get<1>(size), k = std::get<2>(size);
       CAPTURE(E);
       CAPTURE(k);
       Case c(T, E, k);

@@ -78,7 +78,9 @@ Vector combined(const Case& c, const Vector& y, const Vector& weights) {
 
 TEST_SUITE("kernels/token_permutation") {
   TEST_CASE("sorting equals a stable sort of the assignments without the dropped ones") {
-    for (const auto& [T, k, E, C] : kSizes) {
+    for (const auto& size : kSizes) {
+      const auto T = std::get<0>(size), k = std::get<1>(size), E = std::get<2>(size),
+                 C = std::get<3>(size);
       for (const auto lowest : {0, -1}) {
         CAPTURE(T);
         CAPTURE(lowest);
@@ -106,7 +108,9 @@ TEST_SUITE("kernels/token_permutation") {
   }
 
   TEST_CASE("permuting copies each token into its rows and zeros into the unused ones") {
-    for (const auto& [T, k, E, C] : kSizes) {
+    for (const auto& size : kSizes) {
+      const auto T = std::get<0>(size), k = std::get<1>(size), E = std::get<2>(size),
+                 C = std::get<3>(size);
       CAPTURE(T);
       Case c(T, k, E, C, -1);
       permute_forward({.x = c.x, .slots = c.slots, .y = c.y, .k = k}, c.stream);
@@ -123,7 +127,9 @@ TEST_SUITE("kernels/token_permutation") {
   }
 
   TEST_CASE("permute_backward is the transpose of permute_forward") {
-    for (const auto& [T, k, E, C] : kSizes) {
+    for (const auto& size : kSizes) {
+      const auto T = std::get<0>(size), k = std::get<1>(size), E = std::get<2>(size),
+                 C = std::get<3>(size);
       CAPTURE(T);
       Case c(T, k, E, C, -1);
       Floats permuted({T * k, C}), dx({T, C}, 9.0f);
@@ -136,7 +142,9 @@ TEST_SUITE("kernels/token_permutation") {
   }
 
   TEST_CASE("combine equals the weighted sum in float64 at all sizes") {
-    for (const auto& [T, k, E, C] : kSizes) {
+    for (const auto& size : kSizes) {
+      const auto T = std::get<0>(size), k = std::get<1>(size), E = std::get<2>(size),
+                 C = std::get<3>(size);
       for (const auto lowest : {0, -1}) {
         CAPTURE(T);
         Case c(T, k, E, C, lowest);
