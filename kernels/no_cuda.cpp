@@ -3,9 +3,11 @@
 #include <stdexcept>
 #include <string>
 
+#include "kernels/lightning_attention_impl.hpp"
 #include "kernels/matmul_impl.hpp"
 #include "kernels/memory_impl.hpp"
 #include "kernels/rotary_impl.hpp"
+#include "kernels/softmax_attention_impl.hpp"
 #include "kernels/stream_impl.hpp"
 
 namespace fulgur::cuda {
@@ -36,6 +38,24 @@ void matmul(const MatMul&, Stream&) {
 }
 void rotary(const Rotary&, Stream&) {
   refuse("rotary");
+}
+void lightning_state_forward(const LightningStateForward&, Stream&) {
+  refuse("lightning_state_forward");
+}
+void lightning_output_forward(const LightningOutputForward&, Stream&) {
+  refuse("lightning_output_forward");
+}
+void lightning_state_backward(const LightningStateBackward&, Stream&) {
+  refuse("lightning_state_backward");
+}
+void lightning_output_backward(const LightningOutputBackward&, Stream&) {
+  refuse("lightning_output_backward");
+}
+void softmax_attention_forward(const SoftmaxAttentionForward&, Stream&) {
+  refuse("softmax_attention_forward");
+}
+void softmax_attention_backward(const SoftmaxAttentionBackward&, Stream&) {
+  refuse("softmax_attention_backward");
 }
 
 }  // namespace fulgur::cuda
