@@ -4,6 +4,7 @@
 
 #include "kernels/activation_impl.hpp"
 #include "kernels/adamw_impl.hpp"
+#include "kernels/auxiliary_loss_impl.hpp"
 #include "kernels/cross_entropy_impl.hpp"
 #include "kernels/embedding_impl.hpp"
 #include "kernels/grouped_matmul_impl.hpp"
@@ -111,6 +112,10 @@ void combine_forward(const CombineForward&, Stream&) {
 }
 void combine_backward(const CombineBackward&, Stream&) {
   refuse("combine_backward");
+}
+
+void auxiliary_loss(const AuxiliaryLoss&, Stream&) {
+  refuse("auxiliary_loss");
 }
 
 }  // namespace fulgur::cuda

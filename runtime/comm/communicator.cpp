@@ -1,6 +1,7 @@
 #include "runtime/comm/communicator.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <functional>
 #include <numeric>
 #include <utility>
@@ -72,7 +73,7 @@ void Communicator::all_reduce(const Tensor& in, const Tensor& out, ReduceOp op, 
   check_tensor(kKind, "out", out);
   check_dtype(kKind, in.dtype, {DType::kFloat32, DType::kFloat64, DType::kInt32, DType::kInt64});
   check_count(kKind, "out", out, in.count());
-  check_pair(kKind, in, out);
+  check_pair(kKind, in, out, in.data == out.data);
   submit({.kind = kKind, .what = std::string(what), .in = in, .out = out, .reduce = op}, stream);
 }
 
@@ -91,7 +92,10 @@ void Communicator::all_gather_v(const Tensor& in, const Tensor& out,
   check_tensor(kKind, "out", out);
   check_counts(kKind, "counts", counts, out.count());
   check_count(kKind, "in", in, counts[static_cast<std::size_t>(rank_)]);
-  check_pair(kKind, in, out);
+  const auto before = std::accumulate(counts.begin(), counts.begin() + rank_, std::int64_t{0});
+  const auto own = static_cast<std::size_t>(before) * size_bytes(out.dtype);
+  const bool in_place = in.data == static_cast<const std::byte*>(out.data) + own;
+  check_pair(kKind, in, out, in_place);
   submit({.kind = kKind,
           .what = std::string(what),
           .in = in,
@@ -221,12 +225,12 @@ void Communicator::check_tensor(OperationKind kind, std::string_view name,
   }
 }
 
-void Communicator::check_pair(OperationKind kind, const Tensor& in, const Tensor& out) const {
+void Communicator::check_pair(OperationKind kind, const Tensor& in, const Tensor& out,
+                              bool in_place) const {
   if (in.dtype != out.dtype) {
     refuse(kind, "out: expected dtype " + std::string(to_string(in.dtype)) + " as in, got " +
                      std::string(to_string(out.dtype)));
   }
-  const bool in_place = kind == OperationKind::kAllReduce && in.data == out.data;
   if (!in_place && overlap(in, out)) refuse(kind, "out: overlaps in");
 }
 

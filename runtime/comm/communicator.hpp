@@ -49,8 +49,9 @@ class FlightRecorder;
 // Sums.    In rank order, ((x0 + x1) + x2) + ..., so every rank gets the same bits, and the same bits
 //          in every run and from every backend on the CPU.
 // Counts   are elements, never bytes. Tensors are contiguous, and of `in` and `out` only the dtype and
-//          the count matter, not the dims. In place (in and out the same tensor) is allowed for
-//          all_reduce only; otherwise in and out may not overlap.
+//          the count matter, not the dims.
+// In place all_reduce may have in and out the same; all_gather may have as `in` this rank's part of out.
+//          Otherwise in and out may not overlap.
 // Life.    Destroying a communicator aborts what is still queued, never waits for other ranks, and must
 //          not happen on a stream's own thread.
 //
@@ -134,7 +135,8 @@ class Communicator {
 
   void check_stream(OperationKind kind, const Stream& stream) const;
   void check_tensor(OperationKind kind, std::string_view name, const Tensor& tensor) const;
-  void check_pair(OperationKind kind, const Tensor& in, const Tensor& out) const;
+  void check_pair(OperationKind kind, const Tensor& in, const Tensor& out,
+                  bool in_place = false) const;
   void check_counts(OperationKind kind, std::string_view name, std::span<const std::int64_t> counts,
                     std::int64_t expected_sum) const;
   void check_count(OperationKind kind, std::string_view name, const Tensor& tensor,

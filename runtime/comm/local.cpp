@@ -43,7 +43,7 @@ std::int64_t offset(const std::vector<std::int64_t>& counts, std::size_t index) 
 }
 
 void copy_bytes(std::byte* to, const std::byte* from, std::size_t size) {
-  if (size != 0) std::memcpy(to, from, size);
+  if (size != 0 && to != from) std::memcpy(to, from, size);
 }
 
 // True when the two ranks have called the same collective with arguments that fit together.
