@@ -1,0 +1,139 @@
+// The kernels of both attentions, at two or three sizes.
+#include "kernels/lightning_attention.hpp"
+#include "kernels/rotary.hpp"
+#include "kernels/softmax_attention.hpp"
+#include "tests/bench/bench.hpp"
+
+namespace fulgur {
+namespace {
+
+using benchmark::State;
+using test::Bench;
+
+// args: T, H, d
+void bm_rotary(State& state) {
+  Bench bench(state);
+  const auto T = state.range(0), H = state.range(1), d = state.range(2);
+  const Rotary args{
+      .x = bench.floats({T, H, d}), .positions = bench.ints({T}, T), .rotary_dim = d / 2};
+  bench.run(rotary, args);
+  bench.moves({args.x});  // half of the dims, read and written
+}
+BENCHMARK(bm_rotary)->Args({256, 4, 64})->Args({2048, 8, 128})->UseRealTime();
+
+// One document, q, k and v side by side as the layer has them        args: T, H, d
+struct LightningCase {
+  LightningCase(Bench& bench, const State& state)
+      : T(state.range(0)),
+        H(state.range(1)),
+        d(state.range(2)),
+        qkv(bench.floats({T, H, 3, d})),
+        dqkv(bench.tensor({T, H, 3, d})),
+        o(bench.floats({T, H, d})),
+        states(bench.floats({1, H, d, d})),
+        decay_rate(bench.tensor({H})),
+        segments{.starts = bench.numbers({2}, {0, static_cast<std::int32_t>(T)}),
+                 .in_slot = bench.numbers({1}, {-1}),
+                 .out_slot = bench.numbers({1}, {0})} {
+    std::fill_n(decay_rate.as<float>(), H, 0.05f);
+  }
+  // The operations of the recurrence: a state is updated with one outer product and read by one
+  // vector, each 2 d^2. Blocks cost more, but that is the kernel's own affair.
+  std::int64_t products(std::int64_t n) const { return n * 2 * T * H * d * d; }
+
+  std::int64_t T, H, d;
+  Tensor qkv, dqkv, o, states, decay_rate;
+  LightningSegments segments;
+};
+
+void bm_lightning_state_forward(State& state) {
+  Bench bench(state);
+  const LightningCase c(bench, state);
+  bench.run<LightningStateForward>(lightning_state_forward, {.k = c.qkv.select(2, 1),
+                                                             .v = c.qkv.select(2, 2),
+                                                             .decay_rate = c.decay_rate,
+                                                             .segments = c.segments,
+                                                             .states = c.states});
+  bench.calculates(c.products(1));
+}
+void bm_lightning_output_forward(State& state) {
+  Bench bench(state);
+  const LightningCase c(bench, state);
+  bench.run<LightningOutputForward>(lightning_output_forward, {.q = c.qkv.select(2, 0),
+                                                               .k = c.qkv.select(2, 1),
+                                                               .v = c.qkv.select(2, 2),
+                                                               .decay_rate = c.decay_rate,
+                                                               .segments = c.segments,
+                                                               .o = c.o});
+  bench.calculates(c.products(2));
+}
+void bm_lightning_output_backward(State& state) {
+  Bench bench(state);
+  LightningCase c(bench, state);
+  c.segments.out_slot = bench.numbers({1}, {-1});
+  bench.run<LightningOutputBackward>(lightning_output_backward, {.q = c.qkv.select(2, 0),
+                                                                 .k = c.qkv.select(2, 1),
+                                                                 .v = c.qkv.select(2, 2),
+                                                                 .dout = c.o,
+                                                                 .decay_rate = c.decay_rate,
+                                                                 .segments = c.segments,
+                                                                 .dq = c.dqkv.select(2, 0),
+                                                                 .dk = c.dqkv.select(2, 1),
+                                                                 .dv = c.dqkv.select(2, 2)});
+  bench.calculates(c.products(5));  // two states, read three times
+}
+BENCHMARK(bm_lightning_state_forward)->Args({256, 4, 64})->Args({2048, 4, 128})->UseRealTime();
+BENCHMARK(bm_lightning_output_forward)->Args({256, 4, 64})->Args({2048, 4, 128})->UseRealTime();
+BENCHMARK(bm_lightning_output_backward)->Args({256, 4, 64})->Args({2048, 4, 128})->UseRealTime();
+
+// One document, two query heads to a KV head                         args: T, H, d
+struct SoftmaxCase {
+  SoftmaxCase(Bench& bench, const State& state)
+      : T(state.range(0)),
+        H(state.range(1)),
+        d(state.range(2)),
+        q(bench.floats({T, H, d})),
+        k(bench.floats({T, H / 2, d})),
+        v(bench.floats({T, H / 2, d})),
+        o(bench.tensor({T, H, d})),
+        lse(bench.tensor({T, H})),
+        spans(bench.numbers(
+            {1, 5}, {0, static_cast<std::int32_t>(T), 0, static_cast<std::int32_t>(T), 0})) {}
+  SoftmaxAttentionForward forward() const {
+    return {.q = q, .k = k, .v = v, .spans = spans, .scale = 0.125f, .o = o, .lse = lse};
+  }
+  // Products of all queries with half of the keys.
+  std::int64_t products(std::int64_t n) const { return n * T * T * H * d; }
+
+  std::int64_t T, H, d;
+  Tensor q, k, v, o, lse, spans;
+};
+
+void bm_softmax_attention_forward(State& state) {
+  Bench bench(state);
+  const SoftmaxCase c(bench, state);
+  bench.run(softmax_attention_forward, c.forward());
+  bench.calculates(c.products(2));
+}
+void bm_softmax_attention_backward(State& state) {
+  Bench bench(state);
+  const SoftmaxCase c(bench, state);
+  softmax_attention_forward(c.forward(), bench.stream);
+  bench.run<SoftmaxAttentionBackward>(softmax_attention_backward, {.dout = bench.floats(c.o.dims),
+                                                                   .q = c.q,
+                                                                   .k = c.k,
+                                                                   .v = c.v,
+                                                                   .o = c.o,
+                                                                   .lse = c.lse,
+                                                                   .spans = c.spans,
+                                                                   .scale = 0.125f,
+                                                                   .dq = bench.tensor(c.q.dims),
+                                                                   .dk = bench.tensor(c.k.dims),
+                                                                   .dv = bench.tensor(c.v.dims)});
+  bench.calculates(c.products(5));
+}
+BENCHMARK(bm_softmax_attention_forward)->Args({256, 4, 64})->Args({2048, 4, 128})->UseRealTime();
+BENCHMARK(bm_softmax_attention_backward)->Args({256, 4, 64})->Args({2048, 4, 128})->UseRealTime();
+
+}  // namespace
+}  // namespace fulgur
