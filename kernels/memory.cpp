@@ -35,7 +35,7 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
   std::swap(data_, other.data_);
   std::swap(bytes_, other.bytes_);
   std::swap(device_, other.device_);
-  Buffer(std::move(other));  // what this buffer held is freed now, not with `other`
+  const Buffer held(std::move(other));  // what this buffer held is freed now, not with `other`
   return *this;
 }
 

@@ -17,6 +17,8 @@ class Buffer {
   // Throws std::bad_alloc, or CudaError, when there is not enough memory.
   Buffer(Device device, std::size_t bytes);
   ~Buffer();
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
   Buffer(Buffer&& other) noexcept;
   Buffer& operator=(Buffer&& other) noexcept;
 

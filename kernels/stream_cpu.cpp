@@ -5,6 +5,7 @@
 #include <limits>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "kernels/stream_impl.hpp"
@@ -59,6 +60,8 @@ struct CpuEvent final : Event::State {
 class CpuStream final : public Stream::Impl {
  public:
   CpuStream() : executor_([this] { execute(); }) {}
+  CpuStream(const CpuStream&) = delete;
+  CpuStream& operator=(const CpuStream&) = delete;
   ~CpuStream() override {
     {
       const std::lock_guard lock(mutex_);

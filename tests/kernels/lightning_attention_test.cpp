@@ -369,23 +369,20 @@ TEST_SUITE("kernels/lightning_attention") {
   }
 
   TEST_CASE("dims and dtypes that do not fit are refused by name") {
-    Stream stream(Device::kCpu);
-    Case c({0, 5}, 2, 4);
-    c.k = Floats({5, 2, 3});
-    CHECK_THROWS_WITH_AS(c.run_backward(stream),
+    Case head_dim({0, 5}, 2, 4), states({0, 5}, 2, 4), slots({0, 5}, 2, 4), rates({0, 5}, 2, 4);
+    head_dim.k = Floats({5, 2, 3});
+    states.states = Floats({1, 2, 4, 5});
+    slots.slots = Ints(Shape{2});
+    rates.rate = Floats(Shape{3});
+    Stream stream(Device::kCpu);  // ends before the tensors of calls that were queued
+    CHECK_THROWS_WITH_AS(head_dim.run_backward(stream),
                          "lightning_output_backward: k: expected dims [ 5 2 4 ], got [ 5 2 3 ]",
                          std::invalid_argument);
-    Case states({0, 5}, 2, 4);
-    states.states = Floats({1, 2, 4, 5});
     CHECK_THROWS_WITH_AS(
         states.run_forward(stream),
         "lightning_state_forward: states: expected dims [ ? 2 4 4 ], got [ 1 2 4 5 ]",
         std::invalid_argument);
-    Case slots({0, 5}, 2, 4);
-    slots.slots = Ints(Shape{2});
     CHECK_THROWS_AS(slots.run_forward(stream), std::invalid_argument);
-    Case rates({0, 5}, 2, 4);
-    rates.rate = Floats(Shape{3});
     CHECK_THROWS_AS(rates.run_forward(stream), std::invalid_argument);
   }
 

@@ -77,6 +77,21 @@ TEST_SUITE("kernels/memory") {
     CHECK(arena.allocate({8}).data > kept.data);
   }
 
+  TEST_CASE("the high water counts full blocks, and stays when the water falls") {
+    Arena arena(Device::kCpu, 1024);
+    CHECK(arena.high_water_bytes() == 0);
+    {
+      const Arena::Scope scope(arena);
+      arena.allocate({768}, DType::kUInt8);
+      CHECK(arena.high_water_bytes() == 768);
+      arena.allocate({512}, DType::kUInt8);  // does not fit behind the first
+      CHECK(arena.high_water_bytes() == 1024 + 512);
+    }
+    arena.allocate({256}, DType::kUInt8);
+    CHECK(arena.high_water_bytes() == 1024 + 512);
+    CHECK(arena.capacity_bytes() == 2048);
+  }
+
   TEST_CASE("a tensor in an outer scope is not overwritten by inner scopes") {
     Arena arena(Device::kCpu, 512);
     const auto outer = arena.allocate({64}, DType::kInt32);

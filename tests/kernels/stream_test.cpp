@@ -101,12 +101,19 @@ TEST_SUITE("kernels/stream") {
     CHECK(ran);
   }
 
-  TEST_CASE("what queued work holds is released when the work is done") {
+  TEST_CASE("what queued work holds is released before anybody hears that it is done") {
     Stream stream(Device::kCpu);
+    std::promise<void> before, behind;
     auto held = std::make_shared<int>(1);
+    stream.run([&] { before.get_future().wait(); });
     stream.run([held] {});
-    stream.synchronize();
+    const Event done = stream.record();
+    stream.run([&] { behind.get_future().wait(); });
+    before.set_value();
+    done.synchronize();
     CHECK(held.use_count() == 1);
+    behind.set_value();
+    stream.synchronize();
   }
 
   TEST_CASE("the destructor waits for the queued work, and drops its exception") {
