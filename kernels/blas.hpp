@@ -7,7 +7,8 @@
 
 namespace fulgur::cpu {
 
-// A block of float32 rows inside a larger tensor, for products of blocks. Private to the CPU sources.
+// A block of float32 rows inside a larger tensor, for products of blocks. Private to the CPU
+// sources.
 struct Block {
   const float* data;
   std::int64_t stride;  // from row to row

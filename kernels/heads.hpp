@@ -7,8 +7,8 @@
 
 namespace fulgur {
 
-// What attention asks of a tensor [tokens, heads, d]: throws std::invalid_argument, naming `name`, unless
-// it has these dims (kAny fits any), is float32, and keeps the d numbers of a head together.
+// What attention asks of a tensor [tokens, heads, d]: throws std::invalid_argument, naming `name`,
+// unless it has these dims (kAny fits any), is float32, and keeps the d numbers of a head together.
 inline void expect_heads(const Tensor& tensor, const Shape& dims, const std::string& name) {
   expect_dims(tensor, dims, name);
   expect_dtype(tensor, DType::kFloat32, name);

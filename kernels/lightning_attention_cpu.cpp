@@ -10,8 +10,8 @@
 #include "kernels/heads.hpp"
 #include "kernels/lightning_attention_impl.hpp"
 
-// The block form of lightning attention (TransNormerLLM, arXiv 2307.14995; Lightning Attention-2, arXiv
-// 2401.04658): inside a block the masked quadratic form, between blocks the state.
+// The block form of lightning attention (TransNormerLLM, arXiv 2307.14995; Lightning Attention-2,
+// arXiv 2401.04658): inside a block the masked quadratic form, between blocks the state.
 //
 //   T tokens, H heads, d head size, c tokens of a block, at most kBlock
 namespace fulgur::cpu {
@@ -19,8 +19,8 @@ namespace {
 
 constexpr std::int64_t kBlock = 64;
 
-// The side of a block toward which a row decays: row i (from 0) is i + 1 tokens behind the state that
-// enters the block, and c - 1 - i before the one that leaves it.
+// The side of a block toward which a row decays: row i (from 0) is i + 1 tokens behind the state
+// that enters the block, and c - 1 - i before the one that leaves it.
 enum class Side : bool { kEntering, kLeaving };
 
 // One head: the powers of its decay, and scratch for a block.
@@ -171,8 +171,8 @@ void for_each_head_and_segment(const Tensor& like, const Tensor& decay_rate,
   }
 }
 
-// First pass of the backward: dq, and the parts of dk and dv that come from inside the blocks. `state` is
-// the one that enters the segment.
+// First pass of the backward: dq, and the parts of dk and dv that come from inside the blocks.
+// `state` is the one that enters the segment.
 void backward_from_the_left(const LightningOutputBackward& args, Head& head, const Segment& segment,
                             State& state) {
   const auto d = head.d;
@@ -197,8 +197,8 @@ void backward_from_the_left(const LightningOutputBackward& args, Head& head, con
   }
 }
 
-// Second pass: adds to dk and dv what comes from tokens behind the block. `gradient` is that of the state
-// which leaves the segment.
+// Second pass: adds to dk and dv what comes from tokens behind the block. `gradient` is that of the
+// state which leaves the segment.
 void backward_from_the_right(const LightningOutputBackward& args, Head& head,
                              const Segment& segment, State& gradient) {
   const auto d = head.d;

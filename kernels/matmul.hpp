@@ -11,11 +11,11 @@ enum class Transpose : bool { kNo, kYes };
 //
 //   a [M, K] (or [K, M] transposed)   b [K, N] (or [N, K] transposed)   c [M, N]      float32
 //
-// The rows may be strided, without overlap; the last dim has stride 1. With beta = 0, c is not read: it may
-// hold anything, also NaN. c may not overlap a or b.
+// The rows may be strided, without overlap; the last dim has stride 1. With beta = 0, c is not
+// read: it may hold anything, also NaN. c may not overlap a or b.
 //
-// Throws std::invalid_argument, naming the tensor, when dims, strides or dtypes do not fit together.
-// Cost: O(M N K).
+// Throws std::invalid_argument, naming the tensor, when dims, strides or dtypes do not fit
+// together. Cost: O(M N K).
 struct MatMul {
   Tensor a, b, c;
   Transpose transpose_a = Transpose::kNo;

@@ -9,8 +9,9 @@ namespace fulgur {
 
 class Stream;
 
-// Memory on one device, owned: zeroed when made, 256-byte aligned, freed with the buffer. A moved-from
-// buffer is empty. On the CPU the zeros are written at once, so no page is first touched during a step.
+// Memory on one device, owned: zeroed when made, 256-byte aligned, freed with the buffer. A
+// moved-from buffer is empty. On the CPU the zeros are written at once, so no page is first touched
+// during a step.
 class Buffer {
  public:
   Buffer() = default;
@@ -32,18 +33,18 @@ class Buffer {
   Device device_ = Device::kCpu;
 };
 
-// Temporary tensors of a step, handed out from blocks that are kept: after the first step nothing is
-// allocated from the system.
+// Temporary tensors of a step, handed out from blocks that are kept: after the first step nothing
+// is allocated from the system.
 //
 // The arena is a stack in stream order: memory released (Scope) may be handed out again at once,
-// which is safe as long as all its users are queued on one stream, or ordered by events. So the arena
-// must live until that stream has done their work.
+// which is safe as long as all its users are queued on one stream, or ordered by events. So the
+// arena must live until that stream has done their work.
 class Arena {
  public:
   explicit Arena(Device device, std::size_t block_bytes = std::size_t{8} << 20);
 
-  // Uninitialised, contiguous, 256-byte aligned; valid until the enclosing Scope ends. A tensor larger
-  // than a block gets a block of its own.
+  // Uninitialised, contiguous, 256-byte aligned; valid until the enclosing Scope ends. A tensor
+  // larger than a block gets a block of its own.
   Tensor allocate(const Shape& dims, DType dtype = DType::kFloat32);
 
   // The most bytes in use at any time so far, with what is left unused at the ends of full blocks.
@@ -78,8 +79,8 @@ class Arena {
   std::size_t high_water_ = 0;
 };
 
-// Queue a copy or a fill. Both tensors lie on the stream's device; copy wants equal dims and dtype, and
-// takes strided views on the CPU. Throw std::invalid_argument when dims or dtypes differ.
+// Queue a copy or a fill. Both tensors lie on the stream's device; copy wants equal dims and dtype,
+// and takes strided views on the CPU. Throw std::invalid_argument when dims or dtypes differ.
 void copy(const Tensor& from, const Tensor& to, Stream& stream);
 void fill_zero(const Tensor& tensor, Stream& stream);
 

@@ -8,9 +8,9 @@
 namespace fulgur::cpu {
 namespace {
 
-// Cosines and sines of the angles of one position, [half] each. A position is kStep a + b; the sums of
-// angles are taken from the table of the b and from the row of the last a, so there is one call of
-// sin and cos per kStep tokens and pair, and the result depends on the position alone.
+// Cosines and sines of the angles of one position, [half] each. A position is kStep a + b; the sums
+// of angles are taken from the table of the b and from the row of the last a, so there is one call
+// of sin and cos per kStep tokens and pair, and the result depends on the position alone.
 class Turns {
  public:
   Turns(std::int64_t rotary_dim, double base)

@@ -76,7 +76,8 @@ Target added(const Tensor& x, std::int64_t token, std::int64_t head) {
   return {rows.data, rows.stride, 1.0f};
 }
 
-// row[j] = exp(scale row[j] - offset) for the first `visible` of m numbers, 0 for the rest. Returns the sum.
+// row[j] = exp(scale row[j] - offset) for the first `visible` of m numbers, 0 for the rest. Returns
+// the sum.
 float exponentiate(float* row, std::int64_t visible, std::int64_t m, float scale, float offset) {
   float sum = 0;
 #pragma omp simd reduction(+ : sum)

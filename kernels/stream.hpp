@@ -26,8 +26,8 @@ class Event {
 // A queue of work on one device, done in the order in which it was queued: a CUDA stream, or on the
 // CPU one executor thread.
 //
-// Failure. When queued work throws, the stream drops the work that follows (events still pass) until
-//          synchronize() has thrown the first exception.
+// Failure. When queued work throws, the stream drops the work that follows until synchronize() has
+//          thrown the first exception. Events still pass, and waits are still kept.
 // Threads. One thread queues at a time.
 class Stream {
  public:

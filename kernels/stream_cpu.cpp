@@ -13,7 +13,8 @@
 namespace fulgur::cpu {
 namespace {
 
-// How far a stream has come: the number of items done. Events share it, so they may outlive the stream.
+// How far a stream has come: the number of items done. Events share it, so they may outlive the
+// stream.
 class Progress {
  public:
   void advance() {

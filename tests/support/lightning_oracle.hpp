@@ -8,9 +8,9 @@
 
 namespace fulgur::test {
 
-// Lightning attention in float64, token by token: S_t = lambda S_{t-1} + k_t^T v_t, o_t = q_t S_t, and the
-// derivative of that recurrence. Segment s has the incoming state states_in[s] and the gradient dstates_out[s]
-// with respect to its leaving state, both [H, d, d].
+// Lightning attention in float64, token by token: S_t = lambda S_{t-1} + k_t^T v_t, o_t = q_t S_t,
+// and the derivative of that recurrence. Segment s has the incoming state states_in[s] and the
+// gradient dstates_out[s] with respect to its leaving state, both [H, d, d].
 struct LightningOracle {
   std::size_t H = 1, d = 1;
   std::vector<std::size_t> starts;             // [S + 1]

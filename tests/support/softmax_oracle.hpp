@@ -8,8 +8,8 @@
 
 namespace fulgur::test {
 
-// Softmax attention in float64, query by query, and its derivative. `sees(i, j)` of the spans decides which
-// keys a query has.
+// Softmax attention in float64, query by query, and its derivative. `sees(i, j)` of the spans
+// decides which keys a query has.
 struct SoftmaxOracle {
   struct Span {
     std::int64_t q_begin, q_end, k_begin, k_end, shift;

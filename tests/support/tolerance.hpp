@@ -25,8 +25,8 @@ double relative_error(const std::vector<A>& got, const std::vector<B>& expected)
   return std::isfinite(error) ? error : std::numeric_limits<double>::infinity();
 }
 
-// The relative error allowed to an operation that rounds to `dtype` and adds up to `length` terms in
-// float32: a few roundings, growing with the root of the length as random errors do.
+// The relative error allowed to an operation that rounds to `dtype` and adds up to `length` terms
+// in float32: a few roundings, growing with the root of the length as random errors do.
 inline double tolerance(DType dtype, std::int64_t length) {
   const double terms = std::sqrt(static_cast<double>(length < 1 ? 1 : length));
   switch (dtype) {
