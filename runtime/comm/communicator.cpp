@@ -44,25 +44,24 @@ std::vector<std::int64_t> to_vector(std::span<const std::int64_t> counts) {
 
 }  // namespace
 
-Communicator::Communicator(std::string name, int rank, int size, std::chrono::milliseconds timeout,
-                           Device device, FlightRecorder* recorder)
-    : name_(std::move(name)),
-      rank_(rank),
-      size_(size),
-      timeout_(timeout),
+Communicator::Communicator(Membership self, Device device)
+    : name_(std::move(self.group)),
+      rank_(self.rank),
+      size_(self.size),
+      timeout_(self.timeout),
       device_(device),
-      recorder_(recorder) {
-  if (size < 1 || rank < 0 || rank >= size) {
+      recorder_(self.recorder) {
+  if (size_ < 1 || rank_ < 0 || rank_ >= size_) {
     throw std::invalid_argument("communicator of group " + name_ + ": rank " +
-                                std::to_string(rank) + " of " + std::to_string(size) + " ranks");
+                                std::to_string(rank_) + " of " + std::to_string(size_) + " ranks");
   }
-  if (timeout.count() <= 0) {
+  if (timeout_.count() <= 0) {
     throw std::invalid_argument("communicator of group " + name_ +
                                 ": timeout: expected more than 0 ms, got " +
-                                std::to_string(timeout.count()));
+                                std::to_string(timeout_.count()));
   }
-  num_sends_.resize(static_cast<std::size_t>(size));
-  num_receives_.resize(static_cast<std::size_t>(size));
+  num_sends_.resize(static_cast<std::size_t>(size_));
+  num_receives_.resize(static_cast<std::size_t>(size_));
 }
 
 void Communicator::all_reduce(const Tensor& in, const Tensor& out, ReduceOp op, Stream& stream,

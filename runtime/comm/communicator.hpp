@@ -21,10 +21,11 @@ namespace fulgur {
 class CommError : public std::runtime_error {
  public:
   enum class Kind {
-    kTimeout,   // no progress for timeout()
-    kPeerLost,  // another rank died or left the group
-    kAborted,   // abort() was called on this rank
-    kMismatch,  // the ranks called different operations, or with counts that do not fit together
+    kTimeout,    // no progress for timeout()
+    kPeerLost,   // another rank died or left the group
+    kAborted,    // abort() was called on this rank
+    kMismatch,   // the ranks called different operations, or with counts that do not fit together
+    kTransport,  // the library that moves the data reports an error that names no rank
   };
 
   CommError(Kind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}
@@ -35,6 +36,15 @@ class CommError : public std::runtime_error {
 };
 
 class FlightRecorder;
+
+// Who makes a communicator: rank `rank` of the `size` ranks of a group.
+struct Membership {
+  std::string group;  // "dp", "world", ...
+  int rank = 0;
+  int size = 1;
+  std::chrono::milliseconds timeout = std::chrono::minutes(10);
+  FlightRecorder* recorder = nullptr;  // may be null; outlives the communicator
+};
 
 // An ordered group of ranks that move tensors together.
 //
@@ -118,10 +128,9 @@ class Communicator {
   virtual void abort() noexcept = 0;
 
  protected:
-  // `device` is where the tensors lie. The recorder may be null and outlives the communicator. Throws
-  // std::invalid_argument unless 0 <= rank < size and timeout > 0.
-  Communicator(std::string name, int rank, int size, std::chrono::milliseconds timeout,
-               Device device, FlightRecorder* recorder);
+  // `device` is where the tensors lie. Throws std::invalid_argument unless 0 <= rank < size and
+  // timeout > 0.
+  Communicator(Membership self, Device device);
 
   FlightRecorder* recorder() const noexcept { return recorder_; }
 

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "runtime/comm/communicator.hpp"
 
@@ -19,9 +20,7 @@ class HostCommunicator : public Communicator {
   void abort() noexcept final;
 
  protected:
-  HostCommunicator(std::string name, int rank, int size, std::chrono::milliseconds timeout,
-                   FlightRecorder* recorder)
-      : Communicator(std::move(name), rank, size, timeout, Device::kCpu, recorder) {}
+  explicit HostCommunicator(Membership self) : Communicator(std::move(self), Device::kCpu) {}
 
   bool aborted() const noexcept { return aborted_.load(); }
   // Throws the error that a wait ends in once aborted() is true.

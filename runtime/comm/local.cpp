@@ -63,11 +63,10 @@ bool agree(const Operation& a, std::size_t rank_a, const Operation& b, std::size
 
 class LocalCommunicator final : public HostCommunicator {
  public:
-  LocalCommunicator(std::string group, int own_rank, int num_ranks, std::chrono::milliseconds limit,
-                    FlightRecorder* flight_recorder, std::shared_ptr<Board> board)
-      : HostCommunicator(std::move(group), own_rank, num_ranks, limit, flight_recorder),
-        self_(static_cast<std::size_t>(own_rank)),
-        peers_(static_cast<std::size_t>(num_ranks)),
+  LocalCommunicator(const Membership& self, std::shared_ptr<Board> board)
+      : HostCommunicator(self),
+        self_(static_cast<std::size_t>(self.rank)),
+        peers_(static_cast<std::size_t>(self.size)),
         board_(std::move(board)) {}
   LocalCommunicator(const LocalCommunicator&) = delete;
   LocalCommunicator& operator=(const LocalCommunicator&) = delete;
@@ -291,8 +290,8 @@ std::vector<std::unique_ptr<Communicator>> make_local_group(const std::string& n
   auto board = std::make_shared<Board>(static_cast<std::size_t>(std::max(size, 1)));
   std::vector<std::unique_ptr<Communicator>> group;
   for (int rank = 0; rank < size; ++rank) {
-    group.push_back(
-        std::make_unique<LocalCommunicator>(name, rank, size, timeout, recorder, board));
+    const Membership self{name, rank, size, timeout, recorder};
+    group.push_back(std::make_unique<LocalCommunicator>(self, board));
   }
   return group;
 }

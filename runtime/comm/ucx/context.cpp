@@ -1,0 +1,68 @@
+#include <ucs/config/global_opts.h>
+#include <ucs/debug/debug.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <mutex>
+#include <string>
+
+#include "runtime/comm/ucx/handles.hpp"
+
+namespace fulgur {
+namespace ucx {
+namespace {
+
+bool set_by_user(const std::string& name) {
+  return std::getenv(("UCX_" + name).c_str()) != nullptr;
+}
+
+// UCX installs handlers for fatal signals when it is loaded, before main. They would take the place of
+// sanitizers, core dumps and our own reports.
+void leave_signals_alone() {
+  if (set_by_user("ERROR_SIGNALS") || set_by_user("HANDLE_ERRORS")) return;
+  for (const int signal : {SIGILL, SIGSEGV, SIGBUS, SIGFPE})
+    ucs_debug_disable_signal(signal);
+  check(ucs_global_opts_set_value("HANDLE_ERRORS", "none"), "ucs_global_opts_set_value");
+}
+
+Config read_config() {
+  ucp_config_t* handle = nullptr;
+  check(ucp_config_read(nullptr, nullptr, &handle), "ucp_config_read");
+  Config config(handle);
+  // By this name it is a setting of both kinds of shared memory, posix and sysv.
+  if (!set_by_user("POSIX_ERROR_HANDLING") && !set_by_user("SYSV_ERROR_HANDLING")) {
+    check(ucp_config_modify(handle, "ERROR_HANDLING", "y"), "ucp_config_modify ERROR_HANDLING");
+  }
+  if (!set_by_user("KEEPALIVE_INTERVAL")) {
+    check(ucp_config_modify(handle, "KEEPALIVE_INTERVAL", "1s"),
+          "ucp_config_modify KEEPALIVE_INTERVAL");
+  }
+  return config;
+}
+
+Context open_context() {
+  static std::once_flag once;  // signal handlers belong to the process
+  std::call_once(once, leave_signals_alone);
+  const Config config = read_config();
+  ucp_params_t params{};
+  params.field_mask = UCP_PARAM_FIELD_FEATURES | UCP_PARAM_FIELD_MT_WORKERS_SHARED;
+  params.features = UCP_FEATURE_TAG | UCP_FEATURE_WAKEUP;
+  params.mt_workers_shared = 1;
+  ucp_context_h handle = nullptr;
+  check(ucp_init(&params, config.get(), &handle), "ucp_init");
+  return Context(handle);
+}
+
+}  // namespace
+
+void check(ucs_status_t status, const char* call) {
+  if (status == UCS_OK) return;
+  throw CommError(CommError::Kind::kTransport,
+                  std::string(call) + ": " + ucs_status_string(status));
+}
+
+}  // namespace ucx
+
+UcxContext::UcxContext() : impl_(std::make_shared<Impl>(Impl{ucx::open_context()})) {}
+
+}  // namespace fulgur
