@@ -1,0 +1,93 @@
+#include "cluster/launch/local.hpp"
+
+#include <fmt/format.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <system_error>
+
+namespace fulgur {
+
+std::vector<int> usable_cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (::sched_getaffinity(0, sizeof set, &set) != 0)
+    throw std::system_error(errno, std::generic_category(), "sched_getaffinity");
+  std::vector<int> cores;
+  for (int core = 0; core < CPU_SETSIZE; ++core) {
+    if (CPU_ISSET(static_cast<std::size_t>(core), &set)) cores.push_back(core);
+  }
+  return cores;
+}
+
+std::vector<std::vector<int>> deal_cores(std::span<const int> cores, int ranks) {
+  if (cores.empty() || ranks < 1)
+    throw std::invalid_argument("deal_cores: expected at least one core and one rank");
+  const auto num_ranks = static_cast<std::size_t>(ranks);
+  std::vector<std::vector<int>> dealt(num_ranks);
+  for (std::size_t rank = 0; rank < num_ranks; ++rank) {
+    const auto begin = rank * cores.size() / num_ranks;
+    const auto end = std::max(begin + 1, (rank + 1) * cores.size() / num_ranks);
+    dealt[rank].assign(cores.begin() + static_cast<std::ptrdiff_t>(begin),
+                       cores.begin() + static_cast<std::ptrdiff_t>(end));
+  }
+  return dealt;
+}
+
+std::filesystem::path find_worker_program() {
+  std::filesystem::path program;
+  if (const char* named = std::getenv("FULGUR_WORKER"); named != nullptr && *named != '\0')
+    program = std::filesystem::absolute(named);
+  else
+    program = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "fulgur-worker";
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(program, error)) {
+    throw LaunchError(fmt::format(
+        "{}: there is no worker program (it lies beside fulgur, or where FULGUR_WORKER says)",
+        program.string()));
+  }
+  return program;
+}
+
+std::filesystem::path log_file(const std::filesystem::path& logs, int rank, const char* suffix) {
+  return logs / fmt::format("rank-{:05}.{}", rank, suffix);
+}
+
+ProcessSpec worker_process(const LocalWorkers& workers, int rank, std::span<const int> cores) {
+  ProcessSpec spec;
+  spec.program = workers.program;
+  spec.cores.assign(cores.begin(), cores.end());
+  spec.secret = workers.secret;
+  if (!workers.logs.empty()) {
+    spec.output = log_file(workers.logs, rank, "out");
+    spec.errors = log_file(workers.logs, rank, "err");
+  }
+  const auto rank_text = std::to_string(rank);
+  const auto world = std::to_string(workers.world);
+  const auto threads = std::to_string(std::max<std::size_t>(cores.size(), 1));
+  const auto port = std::to_string(workers.port);
+  spec.environment = {{"RANK", rank_text},
+                      {"LOCAL_RANK", rank_text},
+                      {"ROLE_RANK", rank_text},
+                      {"GROUP_RANK", "0"},
+                      {"WORLD_SIZE", world},
+                      {"LOCAL_WORLD_SIZE", world},
+                      {"ROLE_WORLD_SIZE", world},
+                      {"GROUP_WORLD_SIZE", "1"},
+                      {"MASTER_ADDR", "127.0.0.1"},
+                      {"MASTER_PORT", port},
+                      {"TORCHELASTIC_RESTART_COUNT", std::to_string(workers.attempt - 1)},
+                      {"TORCHELASTIC_MAX_RESTARTS", "0"},
+                      {"TORCHELASTIC_RUN_ID", workers.run_id},
+                      {"FULGUR_RANK", rank_text},
+                      {"FULGUR_COORDINATOR_PORT", port},
+                      {"FULGUR_RUN_ID", workers.run_id},
+                      {"FULGUR_ATTEMPT", std::to_string(workers.attempt)},
+                      {"FULGUR_CPU_THREADS", threads},
+                      {"OPENBLAS_NUM_THREADS", threads},
+                      {"OMP_NUM_THREADS", threads}};
+  return spec;
+}
+
+}  // namespace fulgur

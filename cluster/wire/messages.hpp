@@ -1,0 +1,151 @@
+#pragma once
+
+#include <boost/describe/class.hpp>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+
+namespace fulgur {
+
+// The messages of the control connection; docs/formats/wire.md says who sends which, and when.
+
+inline constexpr std::string_view kWireMagic = "fulgur";
+inline constexpr int kWireVersion = 1;
+
+// The handshake (cluster/wire/handshake.hpp). Nonces and proofs are hex.
+struct Hello {
+  std::string magic;
+  std::int64_t version = 0;
+  std::string run_id;
+  std::int64_t attempt = 0;
+  std::int64_t rank = 0;
+  std::string nonce;
+};
+struct Challenge {
+  std::string nonce;
+  std::string proof;
+};
+struct Proof {
+  std::string proof;
+};
+// Instead of a Challenge: the connection is closed behind it.
+struct Refused {
+  std::string reason;
+};
+
+// Coordinator to worker: what to do. Paths that a task does not need are empty.
+struct Assignment {
+  std::string task;  // "train", "generate", "import_hf", "export_hf"
+  std::int64_t rank = 0;
+  std::int64_t world = 0;
+  std::int64_t attempt = 0;
+  std::string job;          // JSON of the Job
+  std::string checkpoint;   // to resume from, generate from or export
+  std::string source;       // import: the folder to read
+  std::string destination;  // import: the run directory; export: the folder to write
+};
+
+// The table of runtime/comm/store.hpp. Values are hex, because they may be any bytes.
+struct StoreSet {
+  std::string key;
+  std::string value;
+};
+struct StoreGet {
+  std::string key;
+};
+struct StoreValue {
+  std::string key;
+  std::string value;
+};
+
+// Worker to coordinator.
+struct Heartbeat {
+  std::string section;
+  std::string collective;  // where the rank stands, empty: in none
+};
+struct StepDone {
+  std::int64_t step = 0;
+  std::int64_t tokens = 0;
+  double loss = 0;
+  double aux_loss = 0;
+  double gradient_norm = 0;
+  double learning_rate = 0;
+  double seconds = 0;
+  double tokens_per_second = 0;
+};
+struct ShardWritten {
+  std::int64_t step = 0;
+  std::string manifest;  // JSON of a Manifest whose only shard is this rank's
+};
+struct ShardFailed {
+  std::int64_t step = 0;
+  std::string reason;
+};
+struct Print {
+  std::string text;
+};
+// This worker got a signal that asks for a stop.
+struct StopRequested {
+  std::int64_t signal = 0;
+};
+// The worker's work ended in an error; it exits next.
+struct Failed {
+  std::string kind;  // "data", "checkpoint", "disk", "recipe", "diverged", "comm", "other"
+  std::string message;
+};
+// The worker's work is done; it exits next.
+struct Done {
+  std::string result;  // "complete", "stopped"
+};
+
+// Coordinator to worker.
+struct Committed {
+  std::int64_t step = 0;
+  bool ok = false;
+};
+struct Stop {};
+struct Abort {
+  std::string reason;
+};
+
+using Message = std::variant<Hello, Challenge, Proof, Refused, Assignment, StoreSet, StoreGet,
+                             StoreValue, Heartbeat, StepDone, ShardWritten, ShardFailed, Print,
+                             StopRequested, Failed, Done, Committed, Stop, Abort>;
+
+// One JSON object: the field "type" holds the name of the struct, the others are its fields. Real
+// numbers are strings with the shortest digits that read back exactly. Bytes of a text that are no
+// UTF-8 are sent as '?'.
+std::string encode(const Message& message);
+
+// The inverse. Throws WireError::Kind::kMessage naming the type and the field that is missing, unknown
+// or of the wrong type.
+Message decode(std::string_view text);
+
+// "Hello": the name that stands in the field "type".
+std::string_view type_name(const Message& message);
+
+BOOST_DESCRIBE_STRUCT(Hello, (), (magic, version, run_id, attempt, rank, nonce))
+BOOST_DESCRIBE_STRUCT(Challenge, (), (nonce, proof))
+BOOST_DESCRIBE_STRUCT(Proof, (), (proof))
+BOOST_DESCRIBE_STRUCT(Refused, (), (reason))
+BOOST_DESCRIBE_STRUCT(Assignment, (),
+                      (task, rank, world, attempt, job, checkpoint, source, destination))
+BOOST_DESCRIBE_STRUCT(StoreSet, (), (key, value))
+BOOST_DESCRIBE_STRUCT(StoreGet, (), (key))
+BOOST_DESCRIBE_STRUCT(StoreValue, (), (key, value))
+BOOST_DESCRIBE_STRUCT(Heartbeat, (), (section, collective))
+BOOST_DESCRIBE_STRUCT(StepDone, (),
+                      (step, tokens, loss, aux_loss, gradient_norm, learning_rate, seconds,
+                       tokens_per_second))
+BOOST_DESCRIBE_STRUCT(ShardWritten, (), (step, manifest))
+BOOST_DESCRIBE_STRUCT(ShardFailed, (), (step, reason))
+BOOST_DESCRIBE_STRUCT(Print, (), (text))
+BOOST_DESCRIBE_STRUCT(StopRequested, (), (signal))
+BOOST_DESCRIBE_STRUCT(Failed, (), (kind, message))
+BOOST_DESCRIBE_STRUCT(Done, (), (result))
+BOOST_DESCRIBE_STRUCT(Committed, (), (step, ok))
+BOOST_DESCRIBE_STRUCT(Stop, (), ())
+BOOST_DESCRIBE_STRUCT(Abort, (), (reason))
+
+}  // namespace fulgur
