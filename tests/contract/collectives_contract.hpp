@@ -57,28 +57,41 @@ void check_all_reduce(Communicator& ranks, Stream& stream, std::int64_t count) {
   }
 }
 
+// What all ranks bring, in rank order.
+template <class T>
+std::vector<T> brought_by_all(int ranks, const Counts& counts) {
+  std::vector<T> all;
+  for (int r = 0; r < ranks; ++r) {
+    const auto part = brought_by<T>(r, counts[static_cast<std::size_t>(r)]);
+    all.insert(all.end(), part.begin(), part.end());
+  }
+  return all;
+}
+
 template <class T>
 void check_all_gather_v(Communicator& ranks, Stream& stream, const Counts& counts) {
-  auto in = brought_by<T>(ranks.rank(), counts[static_cast<std::size_t>(ranks.rank())]);
-  std::vector<T> expected;
-  for (int r = 0; r < ranks.size(); ++r) {
-    const auto part = brought_by<T>(r, counts[static_cast<std::size_t>(r)]);
-    expected.insert(expected.end(), part.begin(), part.end());
-  }
+  const auto self = static_cast<std::size_t>(ranks.rank());
+  auto in = brought_by<T>(ranks.rank(), counts[self]);
+  const auto expected = brought_by_all<T>(ranks.size(), counts);
   std::vector<T> out(expected.size());
   ranks.all_gather_v(as_tensor(in), as_tensor(out), counts, stream, "uneven");
   stream.synchronize();
   CHECK(first_difference(out, expected) == -1);
+
+  std::vector<T> whole(expected.size());
+  const auto before = total(Counts(counts.begin(), counts.begin() + ranks.rank()));
+  std::copy(in.begin(), in.end(), whole.begin() + before);
+  const auto all = as_tensor(whole);
+  ranks.all_gather_v(all.slice(0, before, counts[self]), all, counts, stream, "in place");
+  stream.synchronize();
+  CHECK(first_difference(whole, expected) == -1);
 }
 
 template <class T>
 void check_all_gather(Communicator& ranks, Stream& stream, std::int64_t count) {
   auto in = brought_by<T>(ranks.rank(), count);
-  std::vector<T> expected;
-  for (int r = 0; r < ranks.size(); ++r) {
-    const auto part = brought_by<T>(r, count);
-    expected.insert(expected.end(), part.begin(), part.end());
-  }
+  const auto expected =
+      brought_by_all<T>(ranks.size(), Counts(static_cast<std::size_t>(ranks.size()), count));
   std::vector<T> out(expected.size());
   ranks.all_gather(as_tensor(in), as_tensor(out), stream);
   stream.synchronize();
