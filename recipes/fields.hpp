@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <limits>
 #include <span>
@@ -68,8 +69,11 @@ struct Field {
   Range range = {};
   Category category = Category::kRuntime;
   std::string_view help;
-  // kDerived: the rule in words, and in code. Derivations run in the order of declaration.
+  // kDerived: the rule in words, the fields that it reads (those not empty), and the rule in code, which
+  // throws std::invalid_argument when they give no value. Derivations run in the order of declaration,
+  // on inputs that are in their range.
   std::string_view derivation = {};
+  std::array<std::string_view, 2> inputs = {};
   void (*derive)(Job& job) = nullptr;
 };
 

@@ -1,9 +1,22 @@
+#include <fmt/format.h>
+
 #include <cmath>
+#include <stdexcept>
 
 #include "recipes/fields/declared.hpp"
 
 namespace fulgur::declared {
 namespace {
+
+void derive_head_dim(Job& job) {
+  auto& m = job.model;
+  if (m.hidden % m.heads != 0) {
+    throw std::invalid_argument(
+        fmt::format("hidden {} is not divisible by heads {}: give head_dim, or change one of them",
+                    m.hidden, m.heads));
+  }
+  m.head_dim = m.hidden / m.heads;
+}
 
 void derive_deepnorm(Job& job, double ModelSpec::*alpha) {
   job.model.*alpha = std::pow(2.0 * static_cast<double>(job.model.layers), 0.25);
@@ -45,7 +58,8 @@ std::vector<Field> size_fields() {
        .category = kIdentity,
        .help = "Size of a head; heads x head_dim need not be hidden.",
        .derivation = "hidden / heads",
-       .derive = [](Job& job) { job.model.head_dim = job.model.hidden / job.model.heads; }},
+       .inputs = {"model.hidden", "model.heads"},
+       .derive = derive_head_dim},
       {.name = "model.kv_heads",
        .access = kMember<&Job::model, &ModelSpec::kv_heads>,
        .presence = kDerived,
@@ -53,6 +67,7 @@ std::vector<Field> size_fields() {
        .category = kIdentity,
        .help = "Key and value heads of softmax attention, each shared by heads / kv_heads heads.",
        .derivation = "heads",
+       .inputs = {"model.heads"},
        .derive = [](Job& job) { job.model.kv_heads = job.model.heads; }},
   };
 }
@@ -67,6 +82,7 @@ std::vector<Field> position_fields() {
        .help =
            "How many dimensions of a head the rotary embedding turns (softmax attention); even.",
        .derivation = "half of head_dim, rounded down to an even number",
+       .inputs = {"model.head_dim"},
        .derive = [](Job& job) { job.model.rotary_dim = job.model.head_dim / 4 * 2; }},
       {.name = "model.rope_base",
        .access = kMember<&Job::model, &ModelSpec::rope_base>,
@@ -150,6 +166,7 @@ std::vector<Field> norm_fields() {
        .category = kIdentity,
        .help = "y = alpha norm(x) + beta block(norm(x)) for lightning attention.",
        .derivation = kDeepNorm,
+       .inputs = {"model.layers"},
        .derive = [](Job& job) { derive_deepnorm(job, &ModelSpec::lightning_alpha); }},
       {.name = "model.lightning_beta",
        .access = kMember<&Job::model, &ModelSpec::lightning_beta>,
@@ -161,6 +178,7 @@ std::vector<Field> norm_fields() {
        .category = kIdentity,
        .help = "The same for softmax attention.",
        .derivation = kDeepNorm,
+       .inputs = {"model.layers"},
        .derive = [](Job& job) { derive_deepnorm(job, &ModelSpec::softmax_alpha); }},
       {.name = "model.softmax_beta",
        .access = kMember<&Job::model, &ModelSpec::softmax_beta>,
@@ -172,6 +190,7 @@ std::vector<Field> norm_fields() {
        .category = kIdentity,
        .help = "The same for the mixture of experts.",
        .derivation = kDeepNorm,
+       .inputs = {"model.layers"},
        .derive = [](Job& job) { derive_deepnorm(job, &ModelSpec::moe_alpha); }},
       {.name = "model.moe_beta",
        .access = kMember<&Job::model, &ModelSpec::moe_beta>,

@@ -56,6 +56,7 @@ std::vector<Field> train_fields() {
            "Sequences that all ranks together process in one forward and backward; the experts are "
            "balanced over them, so it is no matter of layout.",
        .derivation = "batch",
+       .inputs = {"train.batch"},
        .derive = [](Job& job) { job.train.micro_batch = job.train.batch; }},
       {.name = "train.seed",
        .access = kMember<&Job::train, &TrainSpec::seed>,

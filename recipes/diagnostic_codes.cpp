@@ -1,0 +1,50 @@
+#include <array>
+
+#include "recipes/diagnostic.hpp"
+
+namespace fulgur {
+
+std::span<const DiagnosticCode> diagnostic_codes() noexcept {
+  static constexpr auto kCodes = std::to_array<DiagnosticCode>({
+      {"E0101", "the recipe cannot be read, is larger than 1 MiB, or is not UTF-8 text"},
+      {"E0102", "the recipe is not YAML"},
+      {"E0103", "a recipe is one YAML document"},
+      {"E0104", "the recipe is nested too deeply, too large with its aliases, or refers to itself"},
+      {"E0105", "a key stands twice in one mapping"},
+      {"E0106",
+       "a feature of YAML that recipes do not have: tags, merge keys, keys that are no text"},
+      {"E0107", "an unknown key"},
+      {"E0108", "a field that must be given is missing"},
+      {"E0109", "a value of the wrong type"},
+      {"E0110", "a unit that does not exist or does not fit"},
+      {"E0111", "a number out of range"},
+      {"E0112", "a text that is none of the choices"},
+      {"E0113", "an argument that is not of the form field=value"},
+      {"E0201", "heads cannot be shared evenly by the key and value heads"},
+      {"E0202", "the rotary dimensions do not fit the head"},
+      {"E0203", "more experts per token than experts"},
+      {"E0204", "a softmax layer that does not exist or stands there twice"},
+      {"E0205", "a model too large to be counted"},
+      {"E0206", "a field that cannot be derived from the others"},
+      {"E0211", "the micro-batch does not divide the batch"},
+      {"E0212", "the data-parallel ranks do not divide the micro-batch"},
+      {"E0213", "more tokens than can be counted"},
+      {"E0221", "an axis of the layout that this version cannot train with"},
+      {"E0231", "an unknown tokenizer"},
+      {"E0232", "a vocabulary smaller than the tokenizer's"},
+      {"E0233", "no training data"},
+      {"E0234", "a pattern of data files that matches nothing"},
+      {"E0235", "a data file that cannot be read or is empty"},
+      {"E0236", "a document separator that is no line"},
+      {"E0241", "a learning rate that would rise while it decays"},
+      {"E0242", "a learning-rate schedule whose parts do not follow each other"},
+      {"E0251", "a name that is no file name"},
+      {"E0252", "times of the cluster that contradict each other"},
+      {"E0253", "an unknown kind of cluster"},
+      {"E0254", "a sample without a prompt"},
+      {"E0255", "no directory for the run"},
+  });
+  return kCodes;
+}
+
+}  // namespace fulgur
