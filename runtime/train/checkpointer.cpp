@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "recipes/parameters.hpp"
+#include "runtime/checkpoint/folders.hpp"
 
 namespace fulgur {
 namespace {

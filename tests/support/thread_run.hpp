@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "runtime/checkpoint/folders.hpp"
 #include "runtime/checkpoint/writer.hpp"
 #include "runtime/comm/local.hpp"
 #include "runtime/train/trainer.hpp"
