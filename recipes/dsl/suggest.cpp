@@ -61,7 +61,7 @@ std::string nearest(std::string_view text, std::span<const std::string> candidat
 
 std::string suggest_key(std::string_view section, std::string_view key) {
   const auto keys = keys_of(section);
-  const auto here = fmt::format("keys here: {}", fmt::join(keys, ", "));
+  auto here = fmt::format("keys here: {}", fmt::join(keys, ", "));
   if (const auto near = nearest(key, keys); !near.empty())
     return fmt::format("did you mean `{}`?   ({})", near, here);
   if (const auto name = elsewhere(key); !name.empty()) {

@@ -23,6 +23,7 @@ struct Folder {
   std::vector<std::string> find(const std::vector<std::string>& patterns,
                                 const std::vector<std::string>& exclude = {}) {
     std::vector<FilePattern> from;
+    from.reserve(patterns.size());
     for (const auto& pattern : patterns)
       from.push_back({pattern, path, {.source = "r.yaml", .line = 3}});
     problems.clear();
