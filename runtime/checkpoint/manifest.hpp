@@ -12,7 +12,8 @@ namespace fulgur {
 class CheckpointError : public std::runtime_error {
  public:
   enum class Kind { kInvalid, kIo };  // damaged or not ours; the disk failed
-  CheckpointError(Kind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}
+  CheckpointError(Kind kind, const std::string& message)
+      : std::runtime_error(message), kind_(kind) {}
   Kind kind() const noexcept { return kind_; }
 
  private:
@@ -43,10 +44,12 @@ struct TensorRecord {
   std::vector<std::int64_t> shape;
 };
 
-// What a checkpoint is: written as manifest.json. All float32.
+// What a checkpoint is: written as manifest.json. All tensors are float32. docs/formats/checkpoint.md
+// describes the text.
 struct Manifest {
   int format = kCheckpointFormat;
   std::int64_t step = 0;
+  std::string created;        // UTC, "2026-01-31T12:00:00Z"; the commit fills it in
   std::string job;            // canonical JSON of the Job
   std::string identity_hash;  // of the part of the Job that a resume may not change
   std::int64_t samples = 0;   // the data cursor
@@ -54,10 +57,23 @@ struct Manifest {
   std::string data_fingerprint;
   std::vector<TensorRecord> tensors;
   std::vector<ShardRecord> shards;
+  ShardRecord index;  // index.h5, without pieces; the commit fills it in
 };
 
+// One line of JSON without spaces. manifest_from_json(to_json(m)) is m.
 std::string to_json(const Manifest& manifest);
-// Throws CheckpointError::Kind::kInvalid; `path` is for the message.
+
+// Checks the types and the format version, and nothing that needs other files: a manifest on its way to
+// the commit, without shards, is fine too. Throws CheckpointError::Kind::kInvalid; `path` is for the
+// message.
 Manifest manifest_from_json(const std::string& text, const std::filesystem::path& path);
+
+// Whether the parts of a manifest fit together: names that are unique and stay inside the folder and
+// the file, shapes that can be counted, pieces inside their tensors. Throws
+// CheckpointError::Kind::kInvalid.
+void check_manifest(const Manifest& manifest, const std::filesystem::path& path);
+
+// Elements of a tensor whose shape check_manifest() has passed.
+std::int64_t element_count(const TensorRecord& tensor);
 
 }  // namespace fulgur

@@ -1,44 +1,60 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "runtime/checkpoint/folders.hpp"
 #include "runtime/checkpoint/manifest.hpp"
 
 namespace fulgur {
 
+inline constexpr const char* kManifestFile = "manifest.json";
+inline constexpr const char* kManifestHashFile = "manifest.json.sha256";
+
 // A committed checkpoint, opened for reading by logical range: any layout reads from any other.
+// Threads: one at a time. Two readers may be used from two threads.
 class CheckpointReader {
  public:
   // Checks the manifest against its SHA-256, the format version, and every shard's presence and size.
   // Throws CheckpointError::Kind::kInvalid.
   explicit CheckpointReader(const std::filesystem::path& folder);
   ~CheckpointReader();
+  CheckpointReader(CheckpointReader&& other) noexcept;
+  CheckpointReader& operator=(CheckpointReader&& other) noexcept;
 
   const Manifest& manifest() const noexcept;
   bool has(std::string_view tensor) const;
+  // Throws CheckpointError::Kind::kInvalid when there is no such tensor.
+  const std::vector<std::int64_t>& shape(std::string_view tensor) const;
 
   // Elements [begin, begin + out.size()) of the flat logical tensor. A shard file's hash is checked
-  // before HDF5 parses it, and a piece's hash after it was read. Throws CheckpointError.
+  // before HDF5 parses it, and a piece's hash after it was read. Throws CheckpointError; what stands in
+  // `out` then is not to be used.
+  //
+  // Cost: a shard file is hashed once, when something in it is first read, and again only when it was
+  // written to meanwhile. A piece is read and hashed
+  // as a whole even when only a part is wanted; the last such piece is kept.
   void read(std::string_view tensor, std::int64_t begin, std::span<float> out);
+
+  // Reads and checks all there is: what is wrong, at most one message per shard. Empty when sound.
+  std::vector<std::string> problems();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
 };
 
 // What is wrong with a checkpoint: every hash checked, an empty list when sound.
 std::vector<std::string> verify_checkpoint(const std::filesystem::path& folder);
 
-struct CheckpointInfo {
-  std::filesystem::path path;
-  std::int64_t step = 0;
-};
-// The committed checkpoints below root, oldest first; folders being written are not among them.
-std::vector<CheckpointInfo> list_checkpoints(const std::filesystem::path& root);
-
 // The newest checkpoint that opens and verifies; each damaged one that was passed over is told to
-// `skipped`. Nothing when there is none.
-std::optional<CheckpointInfo> newest_valid_checkpoint(const std::filesystem::path& root, std::vector<std::string>& skipped);
+// `skipped`. Nothing when there is none. A damaged index.h5 is no reason to pass over: it is not read.
+std::optional<CheckpointInfo> newest_valid_checkpoint(const std::filesystem::path& root,
+                                                      std::vector<std::string>& skipped);
 
 }  // namespace fulgur
