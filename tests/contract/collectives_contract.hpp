@@ -78,6 +78,16 @@ void check_all_gather_v(Communicator& ranks, Stream& stream, const Counts& count
   stream.synchronize();
   CHECK(first_difference(out, expected) == -1);
 
+  std::vector<T> in_place(expected.size());
+  const auto begin =
+      std::accumulate(counts.begin(), counts.begin() + ranks.rank(), std::int64_t{0});
+  std::copy(in.begin(), in.end(), in_place.begin() + begin);
+  const Tensor own =
+      as_tensor(in_place).slice(0, begin, counts[static_cast<std::size_t>(ranks.rank())]);
+  ranks.all_gather_v(own, as_tensor(in_place), counts, stream, "in place");
+  stream.synchronize();
+  CHECK(first_difference(in_place, expected) == -1);
+
   std::vector<T> whole(expected.size());
   const auto before = total(Counts(counts.begin(), counts.begin() + ranks.rank()));
   std::copy(in.begin(), in.end(), whole.begin() + before);

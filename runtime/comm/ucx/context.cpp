@@ -1,8 +1,10 @@
 #include <ucs/config/global_opts.h>
 #include <ucs/debug/debug.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
+#include <iterator>
 #include <mutex>
 #include <string>
 
@@ -12,8 +14,20 @@ namespace fulgur {
 namespace ucx {
 namespace {
 
+constexpr const char* kSharedMemory[] = {"all", "shm", "sm", "mm", "posix", "sysv"};
+
 bool set_by_user(const std::string& name) {
   return std::getenv(("UCX_" + name).c_str()) != nullptr;
+}
+
+// UCX prints a warning about settings of transports that are not used.
+bool shared_memory_may_be_used() {
+  const char* transports = std::getenv("UCX_TLS");
+  if (transports == nullptr) return true;
+  const std::string list = transports;
+  return list.find('^') != std::string::npos ||
+         std::any_of(std::begin(kSharedMemory), std::end(kSharedMemory),
+                     [&](const char* name) { return list.find(name) != std::string::npos; });
 }
 
 // UCX installs handlers for fatal signals when it is loaded, before main. They would take the place of
@@ -29,13 +43,13 @@ Config read_config() {
   ucp_config_t* handle = nullptr;
   check(ucp_config_read(nullptr, nullptr, &handle), "ucp_config_read");
   Config config(handle);
-  // By this name it is a setting of both kinds of shared memory, posix and sysv.
-  if (!set_by_user("POSIX_ERROR_HANDLING") && !set_by_user("SYSV_ERROR_HANDLING")) {
-    check(ucp_config_modify(handle, "ERROR_HANDLING", "y"), "ucp_config_modify ERROR_HANDLING");
+  if (shared_memory_may_be_used() && !set_by_user("POSIX_ERROR_HANDLING") &&
+      !set_by_user("SYSV_ERROR_HANDLING")) {
+    // MM is the common name of posix and sysv; ucp_config_modify() knows them by no other.
+    check(ucp_config_modify(handle, "MM_ERROR_HANDLING", "y"), "ucp_config_modify");
   }
   if (!set_by_user("KEEPALIVE_INTERVAL")) {
-    check(ucp_config_modify(handle, "KEEPALIVE_INTERVAL", "1s"),
-          "ucp_config_modify KEEPALIVE_INTERVAL");
+    check(ucp_config_modify(handle, "KEEPALIVE_INTERVAL", "1s"), "ucp_config_modify");
   }
   return config;
 }
