@@ -13,12 +13,15 @@
 namespace fulgur::ucx {
 namespace {
 
-// Empty rounds of progress before a wait sleeps. A round takes about 0.1 us; a sleep costs some 10 us.
-constexpr int kSpins = 300;
-constexpr int kYields = 10;  // instead, where spinning would keep a peer from running
+// Empty rounds of progress before a wait sleeps. Each round offers the core to others, which takes some
+// 0.3 us when nobody wants it; a sleep costs some 10 us.
+constexpr int kPatience = 500;
+constexpr int kCrowdedPatience = 100;
 
-// How long a sleep may last at most: a net below the wake-ups of the transports.
-constexpr std::chrono::milliseconds kLongestSleep{100};
+// A sleep lasts at most as long as the wait has lasted already, within these limits. The transports' wake-ups
+// miss one case: a shared-memory queue that was full when we sent, and is so no more.
+constexpr std::chrono::milliseconds kShortestSleep{1};
+constexpr std::chrono::milliseconds kLongestSleep{50};
 
 // How long closing may take.
 constexpr std::chrono::milliseconds kClosing{500};
@@ -174,7 +177,7 @@ void Channel::check_time(Clock::time_point last) const {
 
 void Channel::wait(std::size_t left) {
   auto last = Clock::now();
-  const int patience = crowded_ ? kYields : kSpins;
+  const int patience = crowded_ ? kCrowdedPatience : kPatience;
   int idle = 0;
   for (unsigned round = 0;; ++round) {
     if (collect()) {
@@ -189,21 +192,22 @@ void Channel::wait(std::size_t left) {
     if (ucp_worker_progress(worker_.get()) != 0) continue;
     check_lost();
     if (++idle <= patience) {
-      if (crowded_) ::sched_yield();
+      ::sched_yield();
       continue;
     }
     check_time(last);
-    sleep_until(last + self_.timeout);
+    sleep(last);
   }
 }
 
-// Returns at the deadline, or when there may be something to do, or a little before either.
-void Channel::sleep_until(Clock::time_point deadline) {
+// Returns when there may be something to do.
+void Channel::sleep(Clock::time_point last) {
   const ucs_status_t status = ucp_worker_arm(worker_.get());
   if (status == UCS_ERR_BUSY) return;  // something has come since the last progress
   check(status, "ucp_worker_arm");
-  const auto rest = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
-  const auto limit = std::clamp(rest, std::chrono::milliseconds(0), kLongestSleep);
+  const auto waited = std::chrono::floor<std::chrono::milliseconds>(Clock::now() - last);
+  const auto longest = std::min(kLongestSleep, std::max(self_.timeout - waited, kShortestSleep));
+  const auto limit = std::clamp(waited, kShortestSleep, longest);
   std::array<pollfd, 2> files{{{.fd = events_, .events = POLLIN, .revents = 0},
                                {.fd = wakeup_.get(), .events = POLLIN, .revents = 0}}};
   const int ready = ::poll(files.data(), files.size(), static_cast<int>(limit.count()));

@@ -72,8 +72,8 @@ class Channel {
   bool collect();  // takes out what is done; true when there was something
   void check_received(const Pending& pending, std::size_t size) const;
   void check_lost();
-  void check_time(Clock::time_point last) const;
-  void sleep_until(Clock::time_point deadline);
+  void check_time(Clock::time_point last) const;  // `last`: of the latest progress
+  void sleep(Clock::time_point last);
   void close_endpoints(bool force) noexcept;
   [[noreturn]] void fail(CommError::Kind kind, const std::string& problem) const;
   [[noreturn]] void fail_with(ucs_status_t status, const Pending& pending) const;
