@@ -1,0 +1,19 @@
+#pragma once
+
+#include <string>
+
+#include "orchestrator/cli/options.hpp"
+
+namespace fulgur {
+
+// One function per command, each in a file of its own. They print their results on stdout and return
+// the exit code; what went wrong is thrown (main.cpp knows the exit codes).
+int run_command(const TrainOptions& options);
+int run_command(const CheckOptions& options);
+int run_command(const GenerateOptions& options);
+int run_command(const ListOptions& options);
+int run_command(const ShowOptions& options);
+int run_command(const VerifyOptions& options);
+int run_command(const VersionOptions& options);
+
+}  // namespace fulgur

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace fulgur {
+
+// The command line, parsed: one struct per command.
+
+struct TrainOptions {
+  std::filesystem::path recipe;
+  std::vector<std::string> overrides;  // "a.b=c", in the order given
+  bool resume = true;                  // --resume auto
+};
+struct CheckOptions {
+  std::filesystem::path recipe;
+  std::vector<std::string> overrides;
+};
+struct GenerateOptions {
+  std::filesystem::path where;  // a run directory or a checkpoint
+  std::optional<std::string> prompt;
+  std::optional<std::int64_t> tokens;
+  std::optional<double> temperature;
+  std::optional<double> top_p;
+  std::optional<std::uint64_t> seed;
+};
+struct ListOptions {
+  std::filesystem::path where;
+};
+struct ShowOptions {
+  std::filesystem::path where;
+};
+struct VerifyOptions {
+  std::filesystem::path where;
+};
+struct VersionOptions {};
+
+using Command = std::variant<TrainOptions, CheckOptions, GenerateOptions, ListOptions, ShowOptions,
+                             VerifyOptions, VersionOptions>;
+
+struct Parsed {
+  std::optional<Command> command;
+  // Without a command: what to print, and the exit code (0: help was asked for).
+  std::string text;
+  int exit_code = 0;
+};
+
+Parsed parse(int argc, const char* const* argv);
+
+}  // namespace fulgur

@@ -1,0 +1,190 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "cluster/exit_codes.hpp"
+#include "orchestrator/cli/options.hpp"
+#include "recipes/dsl/suggest.hpp"
+
+// The only source that includes CLI11, which takes seconds to compile.
+
+namespace fulgur {
+namespace {
+
+constexpr const char* kAbout = "Fulgur trains models of MiniMax-01's kind from a recipe.";
+constexpr const char* kFooter = R"(
+Examples:
+  fulgur check recipes/quickstart.yaml                    is the recipe right?
+  fulgur train recipes/quickstart.yaml                    train, or go on where the run stopped
+  fulgur train recipes/quickstart.yaml train.steps=600    the same with another value
+  fulgur generate runs/quickstart --prompt "Once upon"    let the newest checkpoint write
+  fulgur ckpt ls runs/quickstart                          which checkpoints there are
+
+Exit codes:
+  0 done                                65 bad data or checkpoint
+  1 failed, or a worker died            69 the workers did not come
+  2 wrong usage                         73 the run directory is in use
+  75 stopped by a signal, checkpoint written: run the same command to go on
+  77 authentication failed              78 the recipe is wrong
+  93 do not start it again: it would fail the same way
+  128+n ended by signal n
+)";
+
+CLI::App& add_command(CLI::App& parent, const char* name, const char* about) {
+  auto* command = parent.add_subcommand(name, about);
+  command->allow_extras();
+  return *command;
+}
+
+void add_recipe(CLI::App& command, std::filesystem::path& recipe,
+                std::vector<std::string>& overrides) {
+  command.add_option("RECIPE", recipe, "The recipe, a YAML file")->required();
+  command
+      .add_option("OVERRIDES,--set", overrides,
+                  "A value that differs: field=value, as in train.steps=50")
+      ->type_name("FIELD=VALUE")
+      ->allow_extra_args(false)
+      ->take_all();
+}
+
+struct Commands {
+  TrainOptions train;
+  CheckOptions check;
+  GenerateOptions generate;
+  ListOptions list;
+  ShowOptions show;
+  VerifyOptions verify;
+  std::string resume = "auto";
+  bool version = false;
+};
+
+void declare_train(CLI::App& app, Commands& commands) {
+  auto& train = add_command(app, "train", "Train a model, or go on with a run that stopped");
+  add_recipe(train, commands.train.recipe, commands.train.overrides);
+  train
+      .add_option("--resume", commands.resume,
+                  "auto: go on from the newest checkpoint; never: start afresh (what is there is "
+                  "moved aside)")
+      ->check(CLI::IsMember({"auto", "never"}))
+      ->capture_default_str();
+  auto& check = add_command(app, "check", "Find all mistakes of a recipe, and say what it makes");
+  add_recipe(check, commands.check.recipe, commands.check.overrides);
+}
+
+void declare_generate(CLI::App& app, GenerateOptions& options) {
+  auto& generate = add_command(app, "generate", "Let a trained model go on with a text");
+  generate.add_option("WHERE", options.where, "A run directory or a checkpoint")->required();
+  generate.add_option("--prompt", options.prompt, "The text to go on with");
+  generate.add_option("--tokens", options.tokens, "How many tokens to add")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40));
+  generate
+      .add_option("--temperature", options.temperature, "0: always the likeliest; 1: as the model")
+      ->check(CLI::NonNegativeNumber);
+  generate.add_option("--top-p", options.top_p, "Draw from the likeliest tokens that make up this")
+      ->check(CLI::Range(0.0, 1.0));
+  generate.add_option("--seed", options.seed, "Another seed, another text");
+}
+
+void declare_checkpoints(CLI::App& app, Commands& commands) {
+  auto& checkpoints = add_command(app, "ckpt", "Look at checkpoints");
+  const auto add = [&](const char* name, const char* about, std::filesystem::path& where) {
+    add_command(checkpoints, name, about)
+        .add_option("WHERE", where, "A run directory or a checkpoint")
+        ->required();
+  };
+  add("ls", "List them", commands.list.where);
+  add("show", "What one holds", commands.show.where);
+  add("verify", "Read them in full and check every hash", commands.verify.where);
+}
+
+std::vector<std::string> names_of(const CLI::App& app, bool options) {
+  std::vector<std::string> names;
+  for (const auto* command : app.get_subcommands([](const CLI::App*) { return true; }))
+    names.push_back(command->get_name());
+  if (!options) return names;
+  names.clear();
+  for (const auto* option : app.get_options()) {
+    for (const auto& name : option->get_lnames())
+      names.push_back("--" + name);
+  }
+  return names;
+}
+
+std::string full_name(const CLI::App& app) {
+  return app.get_parent() == nullptr ? "fulgur"
+                                     : full_name(*app.get_parent()) + " " + app.get_name();
+}
+
+Parsed wrong_usage(const CLI::App& app, const std::string& problem) {
+  return {.command = std::nullopt,
+          .text = fmt::format("fulgur: {}\n`{} --help` says more.\n", problem, full_name(app)),
+          .exit_code = kExitUsage};
+}
+
+// The innermost command that was given.
+const CLI::App& innermost(const CLI::App& app) {
+  const auto given = app.get_subcommands();
+  return given.empty() ? app : innermost(*given.front());
+}
+
+// An argument that no command knows.
+std::optional<Parsed> unknown_argument(const CLI::App& app) {
+  for (const auto* at = &app; at != nullptr;) {
+    const auto extras = at->remaining(false);
+    if (!extras.empty()) {
+      const bool option = extras.front().starts_with('-');
+      const auto near = nearest(extras.front(), names_of(*at, option));
+      const bool command = !option && !names_of(*at, false).empty();
+      return wrong_usage(
+          *at, fmt::format("unknown {} '{}'{}",
+                           option    ? "option"
+                           : command ? "command"
+                                     : "argument",
+                           extras.front(),
+                           near.empty() ? "" : fmt::format("; did you mean '{}'?", near)));
+    }
+    const auto given = at->get_subcommands();
+    at = given.empty() ? nullptr : given.front();
+  }
+  return std::nullopt;
+}
+
+std::optional<Command> chosen(const CLI::App& app, Commands& commands) {
+  if (commands.version) return VersionOptions{};
+  commands.train.resume = commands.resume == "auto";
+  if (app.got_subcommand("train")) return commands.train;
+  if (app.got_subcommand("check")) return commands.check;
+  if (app.got_subcommand("generate")) return commands.generate;
+  const auto& name = innermost(app).get_name();
+  if (name == "ls") return commands.list;
+  if (name == "show") return commands.show;
+  if (name == "verify") return commands.verify;
+  return std::nullopt;
+}
+
+}  // namespace
+
+Parsed parse(int argc, const char* const* argv) {
+  CLI::App app(kAbout, "fulgur");
+  app.allow_extras();
+  app.footer(kFooter);
+  Commands commands;
+  app.add_flag("--version", commands.version, "Version and build facts");
+  declare_train(app, commands);
+  declare_generate(app, commands.generate);
+  declare_checkpoints(app, commands);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    return {.command = std::nullopt, .text = innermost(app).help(), .exit_code = kExitDone};
+  } catch (const CLI::ParseError& error) {
+    if (auto unknown = unknown_argument(app)) return *std::move(unknown);
+    return wrong_usage(innermost(app), error.what());
+  }
+  if (auto unknown = unknown_argument(app)) return *std::move(unknown);
+  if (auto command = chosen(app, commands)) return {.command = std::move(command)};
+  return wrong_usage(innermost(app), "which command?");
+}
+
+}  // namespace fulgur

@@ -1,0 +1,343 @@
+#include "orchestrator/coordinator/coordinator.hpp"
+
+#include <fmt/format.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <csignal>
+#include <exception>
+#include <utility>
+
+#include "cluster/launch/local.hpp"
+#include "cluster/wire/connection.hpp"
+#include "cluster/wire/deadline.hpp"
+#include "cluster/wire/secret.hpp"
+#include "orchestrator/coordinator/shard_collector.hpp"
+#include "orchestrator/coordinator/store_table.hpp"
+#include "recipes/job_json.hpp"
+#include "runtime/checkpoint/writer.hpp"
+
+namespace fulgur {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr std::chrono::seconds kGrace{5};  // between the request to end and SIGKILL
+constexpr int kMaxStrangers = 64;          // connections that have not proved anything yet
+constexpr std::chrono::milliseconds kTick{50};
+
+class Coordinator {
+ public:
+  Coordinator(const CoordinatorSetup& setup, const CoordinatorHooks& hooks)
+      : setup_(setup),
+        hooks_(hooks),
+        session_{.run_id = setup.run_id, .attempt = setup.attempt},
+        secret_(random_bytes(kSecretBytes)),
+        acceptor_(io_, {asio::ip::address_v4::loopback(), 0}),
+        signals_(io_, SIGINT, SIGTERM, SIGUSR2),
+        tick_(io_),
+        grace_(io_),
+        state_(initial_state(setup.world, Clock::now())),
+        shards_(setup.world),
+        connections_(static_cast<std::size_t>(setup.world)) {
+    signals_.add(SIGHUP);
+  }
+
+  RunResult run() {
+    start_workers();
+    asio::co_spawn(io_, accept_workers(), asio::detached);
+    asio::co_spawn(io_, watch_signals(), asio::detached);
+    asio::co_spawn(io_, tick(), asio::detached);
+    io_.run();
+    committer_.join();
+    if (error_) std::rethrow_exception(error_);
+    return {.exit_code = exit_code(state_), .state = std::move(state_), .workers = facts()};
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  struct Worker {
+    std::unique_ptr<ChildProcess> process;
+    WorkerFacts facts;
+  };
+
+  void start_workers() {
+    LocalWorkers local;
+    local.program = setup_.program;
+    local.run_id = setup_.run_id;
+    local.attempt = setup_.attempt;
+    local.world = setup_.world;
+    local.port = acceptor_.local_endpoint().port();
+    local.secret = secret_;
+    local.logs = setup_.logs;
+    const auto cores = deal_cores(usable_cores(), setup_.world);
+    std::vector<pid_t> pids;
+    for (int rank = 0; rank < setup_.world; ++rank) {
+      const auto spec = worker_process(local, rank, cores[static_cast<std::size_t>(rank)]);
+      Worker worker;
+      worker.process = std::make_unique<ChildProcess>(io_.get_executor(), spec);
+      worker.facts = {.pid = worker.process->pid(), .errors = spec.errors};
+      pids.push_back(worker.facts.pid);
+      workers_.push_back(std::move(worker));
+    }
+    for (int rank = 0; rank < setup_.world; ++rank)
+      asio::co_spawn(io_, watch_process(rank), asio::detached);
+    if (hooks_.started) hooks_.started(local.port, pids);
+  }
+
+  std::vector<WorkerFacts> facts() const {
+    std::vector<WorkerFacts> all;
+    for (const auto& worker : workers_)
+      all.push_back(worker.facts);
+    return all;
+  }
+
+  // Runs a hook. When it throws, the run is over: the first exception is thrown by run().
+  template <class Hook, class... Arguments>
+  void tell(const Hook& hook, const Arguments&... arguments) {
+    if (!hook) return;
+    try {
+      hook(arguments...);
+    } catch (...) {
+      if (error_) return;
+      error_ = std::current_exception();
+      abort_all();
+    }
+  }
+
+  void happened(const Event& event) {
+    auto decision = decide(std::move(state_), event, Clock::now(), setup_.limits);
+    state_ = std::move(decision.state);
+    for (const auto action : decision.actions)
+      perform(action);
+  }
+
+  void perform(Action action) {
+    switch (action) {
+      case Action::kAssign:
+        return assign_all();
+      case Action::kStop:
+        return send_all(Stop{});
+      case Action::kAbort:
+        return abort_all();
+      case Action::kEnd:
+        return end();
+    }
+  }
+
+  void assign_all() {
+    Assignment assignment;
+    assignment.task = setup_.task;
+    assignment.world = setup_.world;
+    assignment.attempt = setup_.attempt;
+    assignment.job = to_json(setup_.job);
+    assignment.checkpoint = setup_.checkpoint.string();
+    assignment.source = setup_.source.string();
+    assignment.destination = setup_.destination.string();
+    for (int rank = 0; rank < setup_.world; ++rank) {
+      assignment.rank = rank;
+      send(rank, assignment);
+    }
+    tell(hooks_.note, fmt::format("all {} workers joined", setup_.world));
+  }
+
+  void send(int rank, const Message& message) {
+    if (const auto& connection = connections_[static_cast<std::size_t>(rank)])
+      connection->send(message);
+  }
+  void send_all(const Message& message) {
+    for (int rank = 0; rank < setup_.world; ++rank)
+      send(rank, message);
+  }
+
+  // A worker exits when it is told to; one that cannot hear any more is killed.
+  void abort_all() {
+    send_all(Abort{"the run ends"});
+    for (auto& worker : workers_)
+      worker.process->signal(SIGTERM);
+    asio::co_spawn(io_, kill_after_grace(), asio::detached);
+  }
+
+  asio::awaitable<void> kill_after_grace() {
+    grace_.expires_after(kGrace);
+    co_await grace_.async_wait(asio::use_awaitable);
+    for (auto& worker : workers_)
+      worker.process->signal(SIGKILL);
+  }
+
+  void end() {
+    boost::system::error_code ignored;  // nothing depends on them any more
+    acceptor_.close(ignored);
+    signals_.cancel(ignored);
+    tick_.cancel();
+    grace_.cancel();
+    for (auto& connection : connections_) {
+      if (connection) connection->close();
+    }
+    ended_ = true;
+    io_.stop();
+  }
+
+  asio::awaitable<void> watch_process(int rank) {
+    const auto status = co_await workers_[static_cast<std::size_t>(rank)].process->exited();
+    tell(hooks_.note, fmt::format("rank {} {}", rank, to_string(status)));
+    happened(event::Exited{rank, status});
+  }
+
+  asio::awaitable<void> watch_signals() {
+    for (;;) {
+      const int number = co_await signals_.async_wait(asio::use_awaitable);
+      const bool first = !state_.stop_requested;
+      happened(event::Signal{number});
+      if (first) tell(hooks_.stopping, number);
+    }
+  }
+
+  asio::awaitable<void> tick() {
+    for (;;) {
+      tick_.expires_after(kTick);
+      co_await tick_.async_wait(asio::use_awaitable);
+      happened(event::Tick{});
+    }
+  }
+
+  asio::awaitable<void> accept_workers() {
+    for (;;) {
+      auto socket = co_await acceptor_.async_accept(asio::use_awaitable);
+      if (num_strangers_ >= kMaxStrangers) continue;  // which closes it
+      ++num_strangers_;
+      asio::co_spawn(io_, serve(std::move(socket)), asio::detached);
+    }
+  }
+
+  // One connection, from its handshake to its end.
+  asio::awaitable<void> serve(asio::ip::tcp::socket socket) {
+    std::string problem;
+    Introduced introduced;
+    try {
+      introduced = co_await within(kHandshakeLimit, "handshake",
+                                   admit(socket, secret_, session_, setup_.world));
+    } catch (const std::exception& error) {
+      problem = error.what();
+    }
+    --num_strangers_;
+    if (problem.empty() && state_.workers[static_cast<std::size_t>(introduced.rank)].joined)
+      problem = fmt::format("a second worker calls itself rank {}", introduced.rank);
+    if (!problem.empty()) {
+      tell(hooks_.note, problem);
+      co_return;
+    }
+    const int rank = introduced.rank;
+    auto connection = std::make_shared<Connection>(std::move(socket), WireRole::kCoordinator,
+                                                   std::move(introduced.keys));
+    connections_[static_cast<std::size_t>(rank)] = connection;
+    happened(event::Joined{rank});
+    try {
+      for (;;) {
+        auto message = co_await connection->receive();
+        happened(event::SignOfLife{rank});
+        handle(rank, std::move(message));
+      }
+    } catch (const std::exception& error) {
+      problem = error.what();
+    }
+    if (ended_) co_return;
+    connection->close();
+    connections_[static_cast<std::size_t>(rank)].reset();
+    tell(hooks_.note, fmt::format("rank {}: connection closed: {}", rank, problem));
+    happened(event::Disconnected{rank});
+  }
+
+  void handle(int rank, Message message) {
+    if (auto* beat = std::get_if<Heartbeat>(&message)) {
+      happened(event::SignOfLife{rank, std::move(*beat)});
+    } else if (const auto* step = std::get_if<StepDone>(&message)) {
+      tell(hooks_.step, *step);
+    } else if (auto* set = std::get_if<StoreSet>(&message)) {
+      for (const int waiting : store_.set(set->key, set->value))
+        send(waiting, StoreValue{set->key, set->value});
+    } else if (const auto* get = std::get_if<StoreGet>(&message)) {
+      if (const auto value = store_.get(get->key, rank)) send(rank, StoreValue{get->key, *value});
+    } else if (const auto* shard = std::get_if<ShardWritten>(&message)) {
+      finish_checkpoint(
+          shards_.written(shard->step, rank, manifest_from_json(shard->manifest, "manifest")));
+    } else if (const auto* lost = std::get_if<ShardFailed>(&message)) {
+      finish_checkpoint(shards_.failed(lost->step, rank, lost->reason));
+    } else if (const auto* print = std::get_if<Print>(&message)) {
+      tell(hooks_.print, print->text);
+    } else if (const auto* asked = std::get_if<StopRequested>(&message)) {
+      if (!state_.stop_requested) tell(hooks_.stopping, static_cast<int>(asked->signal));
+      happened(event::StopAsked{});
+    } else if (auto* failed = std::get_if<Failed>(&message)) {
+      happened(event::WorkFailed{rank, std::move(*failed)});
+    } else if (auto* done = std::get_if<Done>(&message)) {
+      happened(event::WorkDone{rank, std::move(done->result)});
+    } else {
+      throw std::runtime_error(fmt::format("it sent a {}", type_name(message)));
+    }
+  }
+
+  // Commits on a thread of its own, so that signs of life are still heard.
+  void finish_checkpoint(std::optional<ShardCollector::Complete> complete) {
+    if (!complete) return;
+    asio::post(committer_, [this, complete = std::move(*complete)] {
+      const auto problem = commit(complete);
+      asio::post(io_, [this, step = complete.step, problem] {
+        tell(hooks_.checkpoint, step, problem);
+        send_all(Committed{.step = step, .ok = problem.empty()});
+      });
+    });
+  }
+
+  // Returns what went wrong. On the committer's thread.
+  std::string commit(const ShardCollector::Complete& complete) const {
+    const auto root = std::filesystem::path(setup_.job.run_directory) / "checkpoints";
+    const auto staging = staging_folder(root, complete.step);
+    if (complete.failures.empty()) {
+      try {
+        commit_checkpoint(root, staging, complete.manifest, setup_.job.checkpoint.keep);
+        return {};
+      } catch (const std::exception& error) {
+        return error.what();
+      }
+    }
+    std::error_code ignored;  // the next start cleans up what is left
+    std::filesystem::remove_all(staging, ignored);
+    return complete.failures.front();
+  }
+
+  const CoordinatorSetup& setup_;
+  const CoordinatorHooks& hooks_;
+  Session session_;
+  std::string secret_;
+  asio::io_context io_{1};
+  asio::ip::tcp::acceptor acceptor_;
+  asio::signal_set signals_;
+  asio::steady_timer tick_;
+  asio::steady_timer grace_;
+  RunState state_;
+  StoreTable store_;
+  ShardCollector shards_;
+  std::vector<Worker> workers_;
+  std::vector<std::shared_ptr<Connection>> connections_;  // [world], null when there is none
+  int num_strangers_ = 0;
+  bool ended_ = false;
+  std::exception_ptr error_;
+  asio::thread_pool committer_{1};
+};
+
+}  // namespace
+
+RunResult coordinate(const CoordinatorSetup& setup, const CoordinatorHooks& hooks) {
+  return Coordinator(setup, hooks).run();
+}
+
+}  // namespace fulgur

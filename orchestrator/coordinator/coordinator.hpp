@@ -1,0 +1,65 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cluster/wire/messages.hpp"
+#include "orchestrator/coordinator/decide.hpp"
+#include "recipes/job.hpp"
+
+namespace fulgur {
+
+// What workers are to be started for.
+struct CoordinatorSetup {
+  Job job;
+  std::string task = "train";  // as in Assignment
+  int world = 1;
+  int attempt = 1;
+  std::string run_id;
+  std::filesystem::path program;      // fulgur-worker
+  std::filesystem::path logs;         // empty: the workers' streams are this program's
+  std::filesystem::path checkpoint;   // as in Assignment
+  std::filesystem::path source;       // as in Assignment
+  std::filesystem::path destination;  // as in Assignment
+  Limits limits;
+};
+
+// What is told while the run goes on; all may be empty.
+struct CoordinatorHooks {
+  std::function<void(std::uint16_t port, const std::vector<pid_t>& pids)> started;
+  std::function<void(const StepDone&)> step;
+  std::function<void(const std::string&)> print;
+  // A checkpoint was committed, or dropped for `problem`.
+  std::function<void(std::int64_t step, const std::string& problem)> checkpoint;
+  std::function<void(int signal)> stopping;
+  // What a log should say ("rank 2 joined") and nobody must read.
+  std::function<void(const std::string&)> note;
+};
+
+struct WorkerFacts {
+  pid_t pid = -1;
+  std::filesystem::path errors;  // its stderr; empty: inherited
+};
+
+struct RunResult {
+  int exit_code = 0;
+  RunState state;
+  std::vector<WorkerFacts> workers;
+};
+
+// Starts one worker per rank on this host, brings them together, serves them, watches them and returns
+// when all have ended: their work is done, they were told to stop, or one of them failed and the others
+// were ended.
+//
+// SIGINT, SIGTERM, SIGUSR2 and SIGHUP of this process ask the workers to checkpoint and stop; the second
+// one ends them at once. Call it from the main thread: workers are killed when the thread that started
+// them ends.
+//
+// Throws LaunchError when a worker cannot be started, boost::system::system_error when there is no port.
+// No worker is left then either. An exception of a hook ends the run and is thrown on.
+RunResult coordinate(const CoordinatorSetup& setup, const CoordinatorHooks& hooks);
+
+}  // namespace fulgur

@@ -1,0 +1,64 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <new>
+
+#include "cluster/exit_codes.hpp"
+#include "orchestrator/cli/commands.hpp"
+#include "orchestrator/cli/usage_error.hpp"
+#include "orchestrator/run/run_directory.hpp"
+#include "orchestrator/run/training_run.hpp"
+#include "recipes/diagnostic.hpp"
+#include "runtime/checkpoint/manifest.hpp"
+
+namespace {
+
+int fail(int code, const std::string& message) {
+  std::fflush(stdout);
+  fmt::print(stderr, "fulgur: {}\n", message);
+  return code;
+}
+
+int fail(const fulgur::RecipeError& error) {
+  const bool colour = ::isatty(STDERR_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr;
+  const auto count = error.diagnostics().size();
+  fmt::print(stderr, "{}\n{} error{}; nothing was started\n",
+             fulgur::format_diagnostics(error.diagnostics(), colour), count, count == 1 ? "" : "s");
+  return fulgur::kExitRecipe;
+}
+
+int run(int argc, char** argv) {
+  using namespace fulgur;
+  try {
+    const auto parsed = parse(argc, argv);
+    if (!parsed.command) {
+      fmt::print(parsed.exit_code == kExitDone ? stdout : stderr, "{}", parsed.text);
+      return parsed.exit_code;
+    }
+    return std::visit([](const auto& options) { return run_command(options); }, *parsed.command);
+  } catch (const RecipeError& error) {
+    return fail(error);
+  } catch (const IdentityError& error) {
+    return fail(kExitRecipe, error.what());
+  } catch (const CheckpointError& error) {
+    const bool invalid = error.kind() == CheckpointError::Kind::kInvalid;
+    return fail(invalid ? kExitBadData : kExitFailed, error.what());
+  } catch (const InUseError& error) {
+    return fail(kExitInUse, error.what());
+  } catch (const UsageError& error) {
+    return fail(kExitUsage, error.what());
+  } catch (const std::bad_alloc&) {
+    return fail(kExitFailed, "out of memory");
+  } catch (const std::exception& error) {
+    return fail(kExitFailed, error.what());
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return run(argc, argv);
+}

@@ -1,0 +1,203 @@
+#include "orchestrator/run/training_run.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <boost/json.hpp>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+
+#include "cluster/exit_codes.hpp"
+#include "cluster/launch/local.hpp"
+#include "cluster/wire/secret.hpp"
+#include "cluster/wire/text.hpp"
+#include "orchestrator/coordinator/coordinator.hpp"
+#include "orchestrator/coordinator/verdict.hpp"
+#include "orchestrator/run/journal.hpp"
+#include "orchestrator/run/progress.hpp"
+#include "recipes/job_json.hpp"
+#include "recipes/parameters.hpp"
+#include "runtime/checkpoint/inspect.hpp"
+#include "runtime/checkpoint/reader.hpp"
+
+namespace fulgur {
+namespace {
+
+namespace json = boost::json;
+
+std::string read_file(const std::filesystem::path& path) {
+  std::ifstream stream(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+}
+
+std::string signal_name(int number) {
+  const char* name = ::sigabbrev_np(number);
+  return name == nullptr ? fmt::format("signal {}", number) : fmt::format("SIG{}", name);
+}
+
+// One attempt: what it tells on the terminal and writes into the run directory while it goes on.
+class Attempt {
+ public:
+  Attempt(const TrainingRun& run, RunDirectory& directory,
+          const std::optional<CheckpointInfo>& start)
+      : run_(run),
+        directory_(directory),
+        start_(start),
+        events_(directory.events(), directory.attempt()),
+        metrics_(directory.metrics()),
+        progress_(stdout, run.job.train.steps) {
+    setup_.job = run.job;
+    setup_.world = world_size(run.job.layout);
+    setup_.attempt = directory.attempt();
+    setup_.run_id = to_hex(random_bytes(8));
+    setup_.program = find_worker_program();
+    setup_.logs = directory.logs();
+    if (start) setup_.checkpoint = start->path;
+    setup_.limits.dead_after = std::chrono::duration_cast<Duration>(
+        std::chrono::duration<double>(run.job.cluster.dead_after_seconds));
+  }
+
+  int run() {
+    announce();
+    write_run_file("running", {}, {});
+    const auto result = coordinate(setup_, hooks());
+    progress_.finish();
+    return conclude(result);
+  }
+
+ private:
+  void announce() {
+    const auto& job = run_.job;
+    progress_.note(
+        fmt::format("{}: {} parameters, {} active for a token; {} tokens a step; {}", job.name,
+                    grouped(total_parameters(job.model)), grouped(active_parameters(job.model)),
+                    grouped(job.train.batch * job.train.sequence_length), to_string(job.layout)));
+    if (start_)
+      progress_.note(
+          fmt::format("going on from step {} ({})", start_->step, start_->path.string()));
+  }
+
+  CoordinatorHooks hooks() {
+    CoordinatorHooks hooks;
+    hooks.started = [this](std::uint16_t port, const std::vector<pid_t>& pids) {
+      write_run_file("running", port, pids);
+      events_.write("started", fmt::format("workers {}", fmt::join(pids, " ")));
+      progress_.note(fmt::format("{} worker{} started; logs in {}", pids.size(),
+                                 pids.size() == 1 ? "" : "s", setup_.logs.string()));
+    };
+    hooks.step = [this](const StepDone& step) {
+      metrics_.append(metrics_line(step));
+      progress_.step(step);
+      last_ = step;
+    };
+    hooks.print = [this](const std::string& text) { progress_.note(text); };
+    hooks.checkpoint = [this](std::int64_t step, const std::string& problem) {
+      checkpointed(step, problem);
+    };
+    hooks.stopping = [this](int signal) {
+      events_.write("stopping", signal_name(signal));
+      progress_.note(fmt::format("{}: writing a checkpoint, then stopping (again: stop at once)",
+                                 signal_name(signal)));
+    };
+    hooks.note = [this](const std::string& text) { events_.write("note", text); };
+    return hooks;
+  }
+
+  void checkpointed(std::int64_t step, const std::string& problem) {
+    if (problem.empty()) {
+      saved_ = step;
+      events_.write("checkpoint", fmt::format("step {}", step));
+      return;
+    }
+    events_.write("checkpoint failed", fmt::format("step {}: {}", step, problem));
+    progress_.note(
+        fmt::format("warning: the checkpoint of step {} was not written: {}", step, problem));
+  }
+
+  int conclude(const RunResult& result) {
+    const auto text = explain(result, run_.resume_command);
+    events_.write(
+        "ended", fmt::format("exit code {}{}{}", result.exit_code, text.empty() ? "" : ": ", text));
+    const auto saved = saved_ ? checkpoint_folder(directory_.checkpoints(), *saved_).string() : "";
+    if (result.exit_code == kExitDone) {
+      write_run_file("complete", {}, {});
+      fmt::print("{}: complete: {} steps, loss {:.4f}; checkpoint {}\n", run_.job.name, last_.step,
+                 last_.loss, saved);
+    } else if (result.exit_code == kExitStopped) {
+      write_run_file("stopped", {}, {});
+      fmt::print("{}: stopped at step {}; checkpoint {}\n  go on: {}\n", run_.job.name, last_.step,
+                 saved, run_.resume_command);
+    } else {
+      write_run_file("failed", {}, {});
+    }
+    std::fflush(stdout);
+    fmt::print(stderr, "{}", text);
+    return result.exit_code;
+  }
+
+  void write_run_file(const char* state, std::uint16_t port, const std::vector<pid_t>& pids) {
+    json::object run;
+    run["name"] = run_.job.name;
+    run["state"] = state;
+    run["run_id"] = setup_.run_id;
+    run["attempt"] = setup_.attempt;
+    run["job_hash"] = job_hash(run_.job);
+    run["layout"] = to_string(run_.job.layout);
+    run["world"] = setup_.world;
+    run["pid"] = ::getpid();
+    run["updated"] = timestamp();
+    if (start_) run["resumed_from"] = start_->step;
+    if (port != 0) run["port"] = port;
+    if (!pids.empty()) run["workers"] = json::array(pids.begin(), pids.end());
+    directory_.write("run.json", json::serialize(run) + "\n");
+  }
+
+  const TrainingRun& run_;
+  RunDirectory& directory_;
+  const std::optional<CheckpointInfo>& start_;
+  CoordinatorSetup setup_;
+  EventLog events_;
+  LineFile metrics_;
+  Progress progress_;
+  StepDone last_;
+  std::optional<std::int64_t> saved_;
+};
+
+std::string identity_text(const CheckpointInfo& checkpoint, const Job& before, const Job& now) {
+  auto text = fmt::format("{}: its run had another recipe:\n", checkpoint.path.string());
+  for (const auto& each : identity_differences(before, now))
+    text += fmt::format("  {}: {} then, {} now\n", each.field, each.a, each.b);
+  return text + "  use these values, another name, or --resume never (which keeps what is there)";
+}
+
+}  // namespace
+
+std::optional<CheckpointInfo> find_start(const RunDirectory& directory, const Job& job) {
+  std::vector<std::string> skipped;
+  const auto newest = newest_valid_checkpoint(directory.checkpoints(), skipped);
+  for (const auto& each : skipped)
+    fmt::print(stderr, "fulgur: passed over a damaged checkpoint: {}\n", each);
+  if (!newest) {
+    if (skipped.empty()) return std::nullopt;
+    throw CheckpointError(
+        CheckpointError::Kind::kInvalid,
+        fmt::format("{}: no checkpoint is sound; --resume never starts afresh and keeps them",
+                    directory.checkpoints().string()));
+  }
+  const auto before = describe_checkpoint(newest->path).job;
+  if (identity_hash(before) != identity_hash(job))
+    throw IdentityError(identity_text(*newest, before, job));
+  return newest;
+}
+
+int train_to_end(const TrainingRun& run, RunDirectory& directory,
+                 const std::optional<CheckpointInfo>& start) {
+  directory.begin_attempt();
+  directory.write("recipe.yaml", read_file(run.recipe));
+  directory.write("recipe.resolved.json", to_json(run.job) + "\n");
+  drop_steps_behind(directory.metrics(), start ? start->step : 0);
+  return Attempt(run, directory, start).run();
+}
+
+}  // namespace fulgur

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+#include "orchestrator/run/run_directory.hpp"
+#include "recipes/job.hpp"
+#include "runtime/checkpoint/folders.hpp"
+
+namespace fulgur {
+
+// The recipe is another one than that of the checkpoint which the run is to go on from.
+class IdentityError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// The checkpoint to go on from: the newest that is sound; nothing when there is none. Damaged ones that
+// were passed over are told on stderr.
+//
+// Throws CheckpointError::Kind::kInvalid when there are checkpoints and none is sound, IdentityError
+// when it is of another model, data, batch or optimizer than `job`.
+std::optional<CheckpointInfo> find_start(const RunDirectory& directory, const Job& job);
+
+// A recipe on its way to a run.
+struct TrainingRun {
+  Job job;
+  std::filesystem::path recipe;  // as the user named it
+  std::string resume_command;    // for messages
+};
+
+// Trains from `start`, or from new weights, to the last step or a stop, and keeps the run directory's
+// files. Progress goes to stdout; what went wrong to stderr, last. Returns the exit code.
+int train_to_end(const TrainingRun& run, RunDirectory& directory,
+                 const std::optional<CheckpointInfo>& start);
+
+}  // namespace fulgur

@@ -1,0 +1,26 @@
+#include "worker/control_host.hpp"
+
+namespace fulgur {
+
+void ControlHost::report(const StepReport& report) {
+  client_.send(StepDone{.step = report.step,
+                        .tokens = report.tokens,
+                        .loss = report.loss,
+                        .aux_loss = report.aux_loss,
+                        .gradient_norm = report.gradient_norm,
+                        .learning_rate = report.learning_rate,
+                        .seconds = report.seconds,
+                        .tokens_per_second = report.tokens_per_second});
+}
+
+void ControlHost::shard_written(const Manifest& manifest, int /*rank*/, const ShardRecord& shard) {
+  auto mine = manifest;
+  mine.shards = {shard};
+  client_.send(ShardWritten{.step = manifest.step, .manifest = to_json(mine)});
+}
+
+void ControlHost::shard_failed(std::int64_t step, int /*rank*/, const std::string& reason) {
+  client_.send(ShardFailed{.step = step, .reason = reason});
+}
+
+}  // namespace fulgur

@@ -1,0 +1,52 @@
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <exception>
+
+#include "cluster/exit_codes.hpp"
+#include "cluster/wire/wire_error.hpp"
+#include "kernels/cpu_threads.hpp"
+#include "runtime/comm/flight_recorder.hpp"
+#include "worker/control_client.hpp"
+#include "worker/task.hpp"
+
+namespace {
+
+// The text also goes to the coordinator; here it is for the worker's log.
+int exit_code_of(const fulgur::Message& outcome, int rank) {
+  const auto* failed = std::get_if<fulgur::Failed>(&outcome);
+  if (failed == nullptr) return fulgur::kExitDone;
+  fmt::print(stderr, "fulgur-worker: rank {}: {}\n", rank, failed->message);
+  return fulgur::exit_code(failed->kind);
+}
+
+int work() {
+  auto environment = fulgur::read_environment();
+  const int rank = environment.rank;
+  fulgur::set_cpu_threads(environment.cpu_threads);
+  fulgur::FlightRecorder recorder;
+  fulgur::ControlClient client(std::move(environment), [&recorder]() -> std::string {
+    const auto record = recorder.last_unfinished();
+    return record ? to_string(*record) : "";
+  });
+  const auto assignment = client.join();
+  const auto outcome = fulgur::run_task(assignment, client, recorder);
+  const int code = exit_code_of(outcome, rank);
+  client.finish(outcome);
+  return code;
+}
+
+}  // namespace
+
+int main() {
+  try {
+    return work();
+  } catch (const fulgur::WireError& error) {
+    fmt::print(stderr, "fulgur-worker: {}\n", error.what());
+    return error.kind() == fulgur::WireError::Kind::kAuthentication ? fulgur::kExitAuthentication
+                                                                    : fulgur::kExitFailed;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "fulgur-worker: {}\n", error.what());
+    return fulgur::kExitFailed;
+  }
+}

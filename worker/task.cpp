@@ -1,0 +1,101 @@
+#include "worker/task.hpp"
+
+#include <fmt/format.h>
+
+#include <new>
+#include <stdexcept>
+
+#include "cluster/exit_codes.hpp"
+#include "recipes/job_json.hpp"
+#include "recipes/rules/rules.hpp"
+#include "runtime/comm/ucx.hpp"
+#include "runtime/data/corpus.hpp"
+#include "runtime/train/generate.hpp"
+#include "runtime/train/trainer.hpp"
+#include "worker/control_host.hpp"
+#include "worker/control_store.hpp"
+
+namespace fulgur {
+namespace {
+
+class RuleError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+void check_rules(const Job& job) {
+  std::string broken;
+  for (const auto& violation : violations(job))
+    broken += (broken.empty() ? "" : "; ") + violation.message;
+  if (!broken.empty()) throw RuleError("the job breaks a rule: " + broken);
+}
+
+std::chrono::steady_clock::duration seconds(double count) {
+  return std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+      std::chrono::duration<double>(count));
+}
+
+std::string train_task(const Assignment& assignment, const Job& job, ControlClient& client,
+                       FlightRecorder& recorder) {
+  ControlHost host(client);
+  ControlStore store(client);
+  const UcxContext ucx;
+  const MakeGroup make_group = [&](const std::string& name, int rank, int size) {
+    Membership self;
+    self.group = name;
+    self.rank = rank;
+    self.size = size;
+    self.timeout = std::chrono::duration_cast<std::chrono::milliseconds>(
+        seconds(job.cluster.comm_timeout_seconds));
+    self.recorder = &recorder;
+    return make_ucx_communicator(ucx, store, self);
+  };
+  std::optional<std::filesystem::path> resume;
+  if (!assignment.checkpoint.empty()) resume = assignment.checkpoint;
+  const auto end = train(job, Rank{static_cast<int>(assignment.rank)}, resume, make_group, host);
+  return end == TrainEnd::kComplete ? "complete" : "stopped";
+}
+
+std::string generate_task(const Assignment& assignment, const Job& job, ControlClient& client) {
+  ControlHost host(client);
+  generate(job, assignment.checkpoint, job.sample, host);
+  return client.stop_requested() ? "stopped" : "complete";
+}
+
+std::string do_task(const Assignment& assignment, ControlClient& client, FlightRecorder& recorder) {
+  const auto job = job_from_json(assignment.job);
+  check_rules(job);
+  client.start_heartbeat(seconds(job.cluster.heartbeat_seconds));
+  if (assignment.task == "train") return train_task(assignment, job, client, recorder);
+  if (assignment.task == "generate") return generate_task(assignment, job, client);
+  throw std::invalid_argument("unknown task " + assignment.task);
+}
+
+Failed failed(std::string_view kind, const std::exception& error) {
+  return {.kind = std::string(kind), .message = error.what()};
+}
+
+}  // namespace
+
+Message run_task(const Assignment& assignment, ControlClient& client, FlightRecorder& recorder) {
+  try {
+    return Done{do_task(assignment, client, recorder)};
+  } catch (const RuleError& error) {
+    return failed(failure::kRecipe, error);
+  } catch (const DataError& error) {
+    return failed(failure::kData, error);
+  } catch (const CheckpointError& error) {
+    const bool invalid = error.kind() == CheckpointError::Kind::kInvalid;
+    return failed(invalid ? failure::kCheckpoint : failure::kDisk, error);
+  } catch (const DivergedError& error) {
+    return failed(failure::kDiverged, error);
+  } catch (const CommError& error) {
+    return failed(failure::kComm, error);
+  } catch (const std::bad_alloc&) {
+    return Failed{.kind = std::string(failure::kOther), .message = "out of memory"};
+  } catch (const std::exception& error) {
+    return failed(failure::kOther, error);
+  }
+}
+
+}  // namespace fulgur
