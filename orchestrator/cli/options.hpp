@@ -13,7 +13,7 @@ namespace fulgur {
 
 struct TrainOptions {
   std::filesystem::path recipe;
-  std::vector<std::string> overrides;  // "a.b=c", in the order given
+  std::vector<std::string> overrides;  // "a.b=c"; later ones win
   bool resume = true;                  // --resume auto
 };
 struct CheckOptions {

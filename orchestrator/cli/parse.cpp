@@ -37,15 +37,25 @@ CLI::App& add_command(CLI::App& parent, const char* name, const char* about) {
   return *command;
 }
 
-void add_recipe(CLI::App& command, std::filesystem::path& recipe,
-                std::vector<std::string>& overrides) {
+// Values that differ from the recipe's, in the two ways in which they can be given.
+struct Overrides {
+  std::vector<std::string> plain;
+  std::vector<std::string> set;
+
+  std::vector<std::string> all() const {
+    auto joined = plain;
+    joined.insert(joined.end(), set.begin(), set.end());
+    return joined;
+  }
+};
+
+void add_recipe(CLI::App& command, std::filesystem::path& recipe, Overrides& overrides) {
   command.add_option("RECIPE", recipe, "The recipe, a YAML file")->required();
-  command
-      .add_option("OVERRIDES,--set", overrides,
-                  "A value that differs: field=value, as in train.steps=50")
+  command.add_option("OVERRIDES", overrides.plain, "Values that differ, as in train.steps=50")
+      ->type_name("FIELD=VALUE");
+  command.add_option("--set", overrides.set, "The same for scripts; wins over those without --set")
       ->type_name("FIELD=VALUE")
-      ->allow_extra_args(false)
-      ->take_all();
+      ->allow_extra_args(false);
 }
 
 struct Commands {
@@ -55,13 +65,15 @@ struct Commands {
   ListOptions list;
   ShowOptions show;
   VerifyOptions verify;
+  Overrides train_overrides;
+  Overrides check_overrides;
   std::string resume = "auto";
   bool version = false;
 };
 
 void declare_train(CLI::App& app, Commands& commands) {
   auto& train = add_command(app, "train", "Train a model, or go on with a run that stopped");
-  add_recipe(train, commands.train.recipe, commands.train.overrides);
+  add_recipe(train, commands.train.recipe, commands.train_overrides);
   train
       .add_option("--resume", commands.resume,
                   "auto: go on from the newest checkpoint; never: start afresh (what is there is "
@@ -69,7 +81,7 @@ void declare_train(CLI::App& app, Commands& commands) {
       ->check(CLI::IsMember({"auto", "never"}))
       ->capture_default_str();
   auto& check = add_command(app, "check", "Find all mistakes of a recipe, and say what it makes");
-  add_recipe(check, commands.check.recipe, commands.check.overrides);
+  add_recipe(check, commands.check.recipe, commands.check_overrides);
 }
 
 void declare_generate(CLI::App& app, GenerateOptions& options) {
@@ -153,6 +165,8 @@ std::optional<Parsed> unknown_argument(const CLI::App& app) {
 std::optional<Command> chosen(const CLI::App& app, Commands& commands) {
   if (commands.version) return VersionOptions{};
   commands.train.resume = commands.resume == "auto";
+  commands.train.overrides = commands.train_overrides.all();
+  commands.check.overrides = commands.check_overrides.all();
   if (app.got_subcommand("train")) return commands.train;
   if (app.got_subcommand("check")) return commands.check;
   if (app.got_subcommand("generate")) return commands.generate;

@@ -1,0 +1,227 @@
+#include "orchestrator/coordinator/decide.hpp"
+
+#include <doctest/doctest.h>
+
+#include <csignal>
+
+using namespace fulgur;
+using namespace std::chrono_literals;
+
+namespace {
+
+const Limits kLimits{.join = 60s, .dead_after = 5s, .settle = 2s};
+const ExitStatus kWell{};
+const ExitStatus kKilled{.code = 0, .signal = SIGKILL};
+using Actions = std::vector<Action>;
+
+// Plays events and keeps what was decided.
+struct Play {
+  explicit Play(int world) : state(initial_state(world, now)) {}
+
+  Actions happens(const Event& event, Duration later = 10ms) {
+    now += later;
+    auto decision = decide(state, event, now, kLimits);
+    state = std::move(decision.state);
+    return decision.actions;
+  }
+
+  // Time passes, with a tick now and then; all workers but `silent` give signs of life.
+  Actions passes(Duration time, int silent = -1) {
+    Actions actions;
+    for (Duration passed{}; passed < time; passed += 500ms) {
+      for (int rank = 0; rank < static_cast<int>(state.workers.size()); ++rank) {
+        const auto at = static_cast<std::size_t>(rank);
+        if (rank != silent && state.workers[at].connected) happens(event::SignOfLife{rank}, 0ms);
+      }
+      for (const auto action : happens(event::Tick{}, 500ms))
+        actions.push_back(action);
+    }
+    return actions;
+  }
+
+  TimePoint now{100h};
+  RunState state;
+};
+
+Play working(int world) {
+  Play play(world);
+  for (int rank = 0; rank < world; ++rank)
+    play.happens(event::Joined{rank});
+  REQUIRE(play.state.phase == RunPhase::kWorking);
+  return play;
+}
+
+Actions leaves(Play& play, int rank, const ExitStatus& status) {
+  auto actions = play.happens(event::Disconnected{rank});
+  for (const auto action : play.happens(event::Exited{rank, status}))
+    actions.push_back(action);
+  return actions;
+}
+
+}  // namespace
+
+TEST_SUITE("orchestrator/coordinator/decide") {
+  TEST_CASE("workers are assigned when the last of them joins") {
+    Play play(3);
+    CHECK(play.happens(event::Joined{2}).empty());
+    CHECK(play.happens(event::Joined{0}).empty());
+    CHECK(play.happens(event::Joined{1}) == Actions{Action::kAssign});
+  }
+
+  TEST_CASE("the run ends when every worker is done and gone, in either order of its two ends") {
+    auto play = working(2);
+    play.happens(event::WorkDone{0, "complete"});
+    play.happens(event::WorkDone{1, "complete"});
+    CHECK(leaves(play, 1, kWell).empty());
+    CHECK(play.happens(event::Exited{0, kWell}) == Actions{Action::kEnd});
+    CHECK(exit_code(play.state) == 0);
+  }
+
+  TEST_CASE("done workers may leave long before the others") {
+    auto play = working(2);
+    play.happens(event::WorkDone{0, "complete"});
+    CHECK(leaves(play, 0, kWell).empty());
+    CHECK(play.passes(30s).empty());
+    play.happens(event::WorkDone{1, "complete"});
+    CHECK(leaves(play, 1, kWell) == Actions{Action::kEnd});
+  }
+
+  TEST_CASE("a death is the cause as soon as the last words are read") {
+    for (const bool exit_first : {false, true}) {
+      auto play = working(2);
+      Actions actions;
+      if (exit_first) {
+        CHECK(play.happens(event::Exited{1, kKilled}).empty());
+        actions = play.happens(event::Disconnected{1});
+      } else {
+        CHECK(play.happens(event::Disconnected{1}).empty());
+        actions = play.happens(event::Exited{1, kKilled});
+      }
+      CHECK(actions == Actions{Action::kAbort});
+      CHECK(play.state.cause->rank == 1);
+      CHECK(leaves(play, 0, kKilled) == Actions{Action::kEnd});
+      CHECK(play.state.cause->rank == 1);
+      CHECK(exit_code(play.state) == 1);
+    }
+  }
+
+  TEST_CASE("last words that arrive behind the exit are still heard") {
+    auto play = working(2);
+    CHECK(play.happens(event::Exited{1, {.code = 65}}).empty());
+    CHECK(play.happens(event::WorkFailed{1, {"data", "x"}}) == Actions{Action::kAbort});
+    CHECK(play.state.cause->kind == Cause::Kind::kFailed);
+    CHECK(exit_code(play.state) == 65);
+  }
+
+  TEST_CASE("an exit whose connection stays open is judged after the settling time") {
+    auto play = working(2);
+    CHECK(play.happens(event::Exited{1, kKilled}).empty());
+    CHECK(play.passes(1500ms).empty());
+    CHECK(play.passes(1s) == Actions{Action::kAbort});
+    CHECK(play.state.cause->kind == Cause::Kind::kDied);
+  }
+
+  TEST_CASE("a failed collective gives way to the death behind it") {
+    auto play = working(3);
+    CHECK(play.happens(event::WorkFailed{0, {"comm", "lost rank 2"}}).empty());
+    CHECK(leaves(play, 0, {.code = 1}).empty());
+    CHECK(leaves(play, 2, kKilled) == Actions{Action::kAbort});
+    CHECK(play.state.cause->rank == 2);
+  }
+
+  TEST_CASE("a failed collective is the cause when nothing else shows up") {
+    auto play = working(2);
+    play.happens(event::WorkFailed{1, {"comm", "timeout"}});
+    CHECK(play.passes(1500ms).empty());
+    CHECK(play.passes(1s) == Actions{Action::kAbort});
+    CHECK(play.state.cause->rank == 1);
+    CHECK(play.state.cause->kind == Cause::Kind::kFailed);
+  }
+
+  TEST_CASE("nobody waits for a cause when all have left") {
+    auto play = working(2);
+    play.happens(event::WorkFailed{0, {"comm", "a"}});
+    play.happens(event::WorkFailed{1, {"comm", "b"}});
+    leaves(play, 0, {.code = 1});
+    const auto actions = leaves(play, 1, {.code = 1});
+    CHECK(actions == Actions{Action::kAbort, Action::kEnd});
+    CHECK(play.state.cause->rank == 0);
+  }
+
+  TEST_CASE("other failures are the cause at once, with their exit codes") {
+    struct Case {
+      const char* kind;
+      int exit_code;
+    };
+    for (const auto& [kind, code] : {Case{"data", 65}, Case{"checkpoint", 65}, Case{"disk", 1},
+                                     Case{"recipe", 78}, Case{"diverged", 93}, Case{"other", 1}}) {
+      CAPTURE(kind);
+      auto play = working(2);
+      CHECK(play.happens(event::WorkFailed{1, {kind, "x"}}) == Actions{Action::kAbort});
+      CHECK(exit_code(play.state) == code);
+      CHECK(play.happens(event::WorkFailed{0, {"other", "y"}}).empty());
+      CHECK(play.state.cause->rank == 1);
+    }
+  }
+
+  TEST_CASE("a worker without a sign of life is dead after the limit, not before") {
+    auto play = working(3);
+    CHECK(play.passes(4500ms, 2).empty());
+    CHECK(play.passes(1s, 2) == Actions{Action::kAbort});
+    CHECK(play.state.cause->rank == 2);
+    CHECK(play.state.cause->kind == Cause::Kind::kSilent);
+    CHECK(exit_code(play.state) == 1);
+  }
+
+  TEST_CASE("a pause of the coordinator is not held against the workers") {
+    auto play = working(2);
+    CHECK(play.passes(2s).empty());
+    CHECK(play.happens(event::Tick{}, 3600s).empty());
+    CHECK(play.passes(20s).empty());
+  }
+
+  TEST_CASE("workers that do not join in time are given up") {
+    Play play(2);
+    play.happens(event::Joined{0});
+    CHECK(play.passes(59s).empty());
+    CHECK(play.passes(2s) == Actions{Action::kAbort});
+    CHECK(play.state.cause->kind == Cause::Kind::kNotJoined);
+    CHECK(play.state.cause->rank == 1);
+    CHECK(exit_code(play.state) == 69);
+  }
+
+  TEST_CASE("a worker that dies before it joins is not waited for") {
+    Play play(2);
+    CHECK(play.happens(event::Exited{0, {.code = 127}}) == Actions{Action::kAbort});
+    CHECK(play.state.cause->kind == Cause::Kind::kDied);
+    Play stranger(1);
+    CHECK(stranger.happens(event::Exited{0, {.code = 77}}) ==
+          Actions{Action::kAbort, Action::kEnd});
+    CHECK(exit_code(stranger.state) == 77);
+  }
+
+  TEST_CASE("a stop is asked for once, and a second signal ends the run") {
+    auto play = working(2);
+    CHECK(play.happens(event::StopAsked{}) == Actions{Action::kStop});
+    CHECK(play.happens(event::StopAsked{}).empty());
+    CHECK(play.happens(event::Signal{SIGTERM}) == Actions{Action::kAbort});
+    CHECK(exit_code(play.state) == 143);
+  }
+
+  TEST_CASE("a stop before all have joined is passed on when they have") {
+    Play play(1);
+    CHECK(play.happens(event::Signal{SIGINT}).empty());
+    CHECK(play.happens(event::Joined{0}) == Actions{Action::kAssign, Action::kStop});
+    play.happens(event::WorkDone{0, "stopped"});
+    CHECK(leaves(play, 0, kWell) == Actions{Action::kEnd});
+    CHECK(exit_code(play.state) == 75);
+  }
+
+  TEST_CASE("a run that completes although it was asked to stop is complete") {
+    auto play = working(1);
+    play.happens(event::Signal{SIGINT});
+    play.happens(event::WorkDone{0, "complete"});
+    leaves(play, 0, kWell);
+    CHECK(exit_code(play.state) == 0);
+  }
+}

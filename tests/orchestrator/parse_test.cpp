@@ -1,0 +1,93 @@
+#include <doctest/doctest.h>
+
+#include "orchestrator/cli/options.hpp"
+
+using namespace fulgur;
+
+namespace {
+
+Parsed parsed(std::vector<const char*> arguments) {
+  arguments.insert(arguments.begin(), "fulgur");
+  return parse(static_cast<int>(arguments.size()), arguments.data());
+}
+
+template <class T>
+T command(const std::vector<const char*>& arguments) {
+  const auto result = parsed(arguments);
+  CAPTURE(result.text);
+  REQUIRE(result.command.has_value());
+  return std::get<T>(*result.command);
+}
+
+std::string refusal(const std::vector<const char*>& arguments) {
+  const auto result = parsed(arguments);
+  CHECK_FALSE(result.command.has_value());
+  CHECK(result.exit_code == 2);
+  return result.text;
+}
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_SUITE("orchestrator/cli/parse") {
+  TEST_CASE("overrides come with --set or without, those with it last") {
+    const auto train = command<TrainOptions>(
+        {"train", "r.yaml", "a.b=1", "--set", "c=2", "d=[x, y]", "--set", "e=3"});
+    CHECK(train.recipe == "r.yaml");
+    CHECK(train.overrides == std::vector<std::string>{"a.b=1", "d=[x, y]", "c=2", "e=3"});
+    CHECK(train.resume);
+    CHECK_FALSE(command<TrainOptions>({"train", "r.yaml", "--resume", "never"}).resume);
+    CHECK(command<CheckOptions>({"check", "r.yaml", "a=1"}).overrides.size() == 1);
+  }
+
+  TEST_CASE("generate takes what differs from the recipe") {
+    const auto plain = command<GenerateOptions>({"generate", "runs/x"});
+    CHECK(plain.where == "runs/x");
+    CHECK_FALSE(plain.prompt);
+    CHECK_FALSE(plain.seed);
+    const auto full =
+        command<GenerateOptions>({"generate", "runs/x", "--prompt", "Once", "--tokens", "5",
+                                  "--temperature", "0", "--top-p", "0.9", "--seed", "7"});
+    CHECK(full.prompt == "Once");
+    CHECK(full.tokens == 5);
+    CHECK(full.temperature == 0);
+    CHECK(full.top_p == 0.9);
+    CHECK(full.seed == 7);
+  }
+
+  TEST_CASE("checkpoints are listed, shown and verified") {
+    CHECK(command<ListOptions>({"ckpt", "ls", "x"}).where == "x");
+    CHECK(command<ShowOptions>({"ckpt", "show", "x"}).where == "x");
+    CHECK(command<VerifyOptions>({"ckpt", "verify", "x"}).where == "x");
+    CHECK(std::holds_alternative<VersionOptions>(*parsed({"--version"}).command));
+  }
+
+  TEST_CASE("a wrong word is answered with the right one") {
+    CHECK(contains(refusal({"trian", "r.yaml"}), "unknown command 'trian'; did you mean 'train'?"));
+    CHECK(contains(refusal({"ckpt", "lst", "x"}), "unknown command 'lst'; did you mean 'ls'?"));
+    CHECK(contains(refusal({"train", "r.yaml", "--resme", "auto"}),
+                   "unknown option '--resme'; did you mean '--resume'?"));
+    CHECK(contains(refusal({"generate", "x", "--frobnicate"}), "unknown option '--frobnicate'"));
+    CHECK(contains(refusal({"ckpt", "ls", "x", "y"}), "'y'"));
+  }
+
+  TEST_CASE("what is missing or out of range is named") {
+    CHECK(contains(refusal({}), "which command?"));
+    CHECK(contains(refusal({"ckpt"}), "which command?"));
+    CHECK(contains(refusal({"train"}), "RECIPE"));
+    CHECK(contains(refusal({"train", "r.yaml", "--resume", "maybe"}), "maybe"));
+    CHECK(contains(refusal({"generate", "x", "--tokens", "many"}), "many"));
+    CHECK(contains(refusal({"generate", "x", "--top-p", "2"}), "2"));
+  }
+
+  TEST_CASE("help names the commands, examples and exit codes") {
+    const auto help = parsed({"--help"});
+    CHECK(help.exit_code == 0);
+    for (const char* part : {"train", "check", "generate", "ckpt", "Examples:", "Exit codes:"})
+      CHECK(contains(help.text, part));
+    CHECK(contains(parsed({"train", "--help"}).text, "--resume"));
+  }
+}
