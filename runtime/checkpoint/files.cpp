@@ -39,7 +39,7 @@ std::int64_t nanoseconds(const timespec& time) {
 
 }  // namespace
 
-void FileTraits::release(Handle file) noexcept {
+void FileHandleTraits::release(Handle file) noexcept {
   ::close(file);
 }
 
@@ -52,9 +52,9 @@ void fail_invalid(const fs::path& path, const std::string& reason) {
   throw CheckpointError(Kind::kInvalid, fmt::format("{}: {}", path.string(), reason));
 }
 
-File open_regular(const fs::path& path) {
+FileHandle open_regular(const fs::path& path) {
   // Without O_NONBLOCK, opening a pipe that nobody writes to would wait for ever.
-  File file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  FileHandle file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   if (!file) {
     if (errno == ENOENT || errno == ENOTDIR) fail_invalid(path, "the file is missing");
     if (errno == ELOOP) fail_invalid(path, "expected a file, got a symbolic link");
@@ -66,7 +66,7 @@ File open_regular(const fs::path& path) {
   return file;
 }
 
-FileFacts facts_of(const File& file, const fs::path& path) {
+FileFacts facts_of(const FileHandle& file, const fs::path& path) {
   struct stat facts {};
   if (::fstat(file.get(), &facts) != 0) fail_io(path, "stat");
   return {.device = facts.st_dev,
@@ -76,11 +76,11 @@ FileFacts facts_of(const File& file, const fs::path& path) {
           .changed = nanoseconds(facts.st_ctim)};
 }
 
-std::int64_t size_of(const File& file, const fs::path& path) {
+std::int64_t size_of(const FileHandle& file, const fs::path& path) {
   return facts_of(file, path).size;
 }
 
-void read_at(const File& file, const fs::path& path, std::int64_t offset,
+void read_at(const FileHandle& file, const fs::path& path, std::int64_t offset,
              std::span<std::byte> out) {
   while (!out.empty()) {
     const ssize_t got = ::pread(file.get(), out.data(), out.size(), offset);
@@ -92,7 +92,7 @@ void read_at(const File& file, const fs::path& path, std::int64_t offset,
   }
 }
 
-std::string hash_of(const File& file, const fs::path& path) {
+std::string hash_of(const FileHandle& file, const fs::path& path) {
   const auto size = size_of(file, path);
   std::vector<std::byte> part(std::min(kHashPart, static_cast<std::size_t>(size)));
   Xxh128 hash;
@@ -116,13 +116,13 @@ std::string read_text(const fs::path& path, std::int64_t max_bytes) {
   return text;
 }
 
-File create_file(const fs::path& path) {
-  File file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
+FileHandle create_file(const fs::path& path) {
+  FileHandle file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
   if (!file) fail_io(path, "create");
   return file;
 }
 
-void write_at(const File& file, const fs::path& path, std::int64_t offset,
+void write_at(const FileHandle& file, const fs::path& path, std::int64_t offset,
               std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
     const ssize_t done = ::pwrite(file.get(), bytes.data(), bytes.size(), offset);
@@ -133,12 +133,12 @@ void write_at(const File& file, const fs::path& path, std::int64_t offset,
   }
 }
 
-void sync(const File& file, const fs::path& path) {
+void sync(const FileHandle& file, const fs::path& path) {
   if (::fsync(file.get()) != 0) fail_io(path, "fsync");
 }
 
 void sync_folder(const fs::path& folder) {
-  const File file(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const FileHandle file(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!file) fail_io(folder, "open");
   sync(file, folder);
 }

@@ -15,21 +15,21 @@ namespace fulgur {
 // Files with every status checked. What fails throws CheckpointError: kIo when the system failed,
 // kInvalid when what is there is not what was expected (missing, too short, a link, a device).
 
-struct FileTraits {
+struct FileHandleTraits {
   using Handle = int;
   static constexpr Handle none = -1;
   // Nothing is lost when it fails: what must last was synced before.
   static void release(Handle file) noexcept;
 };
-using File = UniqueHandle<FileTraits>;
+using FileHandle = UniqueHandle<FileHandleTraits>;
 
 // Throws kIo with the text of errno.
 [[noreturn]] void fail_io(const std::filesystem::path& path, const char* operation);
 [[noreturn]] void fail_invalid(const std::filesystem::path& path, const std::string& reason);
 
 // A regular file for reading; a symbolic link is refused.
-File open_regular(const std::filesystem::path& path);
-std::int64_t size_of(const File& file, const std::filesystem::path& path);
+FileHandle open_regular(const std::filesystem::path& path);
+std::int64_t size_of(const FileHandle& file, const std::filesystem::path& path);
 // Which file it is, and in which state: equal as long as nobody writes to it.
 struct FileFacts {
   std::uint64_t device = 0, inode = 0;
@@ -37,18 +37,18 @@ struct FileFacts {
 
   friend bool operator==(const FileFacts&, const FileFacts&) = default;
 };
-FileFacts facts_of(const File& file, const std::filesystem::path& path);
-void read_at(const File& file, const std::filesystem::path& path, std::int64_t offset,
+FileFacts facts_of(const FileHandle& file, const std::filesystem::path& path);
+void read_at(const FileHandle& file, const std::filesystem::path& path, std::int64_t offset,
              std::span<std::byte> out);
 // XXH3-128 of a whole file.
-std::string hash_of(const File& file, const std::filesystem::path& path);
+std::string hash_of(const FileHandle& file, const std::filesystem::path& path);
 std::string read_text(const std::filesystem::path& path, std::int64_t max_bytes);
 
 // A new file for writing; it must not exist.
-File create_file(const std::filesystem::path& path);
-void write_at(const File& file, const std::filesystem::path& path, std::int64_t offset,
+FileHandle create_file(const std::filesystem::path& path);
+void write_at(const FileHandle& file, const std::filesystem::path& path, std::int64_t offset,
               std::span<const std::byte> bytes);
-void sync(const File& file, const std::filesystem::path& path);
+void sync(const FileHandle& file, const std::filesystem::path& path);
 void sync_folder(const std::filesystem::path& folder);
 // Replaces `path` by a file with this text, durable but for its name in the folder.
 void write_text(const std::filesystem::path& path, std::string_view text);

@@ -26,7 +26,7 @@ class ShardReader {
   hid_t dataset(const std::string& name);
 
   std::filesystem::path path_;
-  File file_;
+  FileHandle file_;
   Hdf5Object hdf5_;
   std::map<std::string, Hdf5Object, std::less<>> datasets_;  // closed before hdf5_
 };

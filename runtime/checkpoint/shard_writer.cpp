@@ -62,7 +62,7 @@ std::int64_t bytes_of(std::span<const PieceRecord> pieces) {
 }
 
 // Asks the file system for the blocks now: a full disk shows before the first value is written.
-void allocate(const File& file, const fs::path& path, std::int64_t bytes) {
+void allocate(const FileHandle& file, const fs::path& path, std::int64_t bytes) {
   if (bytes == 0 || ::fallocate(file.get(), 0, 0, bytes) == 0) return;
   if (errno != EOPNOTSUPP && errno != ENOSYS) fail_io(path, "allocate");
 }
@@ -82,7 +82,7 @@ ShardWriter::ShardWriter(const fs::path& folder, int rank, std::span<const Piece
       guard_(path_) {
   require_space(folder, bytes_of(record_.pieces));
   lay_out();
-  file_ = File(::open(path_.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC));
+  file_ = FileHandle(::open(path_.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC));
   if (!file_) fail_io(path_, "open");
   record_.bytes = size_of(file_, path_);
   allocate(file_, path_, record_.bytes);

@@ -45,7 +45,7 @@ class ShardWriter {
   ShardRecord record_;
   std::vector<std::int64_t> places_;  // of each piece in the file, in bytes
   RemoveUnlessKept guard_;
-  File file_;
+  FileHandle file_;
   std::size_t piece_ = 0;     // being written
   std::int64_t written_ = 0;  // elements of it
   Xxh128 hash_;
