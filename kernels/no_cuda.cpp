@@ -3,12 +3,14 @@
 #include <stdexcept>
 #include <string>
 
+#include "kernels/devices_impl.hpp"
 #include "kernels/lightning_attention_impl.hpp"
 #include "kernels/matmul_impl.hpp"
 #include "kernels/memory_impl.hpp"
 #include "kernels/rotary_impl.hpp"
 #include "kernels/softmax_attention_impl.hpp"
 #include "kernels/stream_impl.hpp"
+#include "kernels/transfer_impl.hpp"
 
 namespace fulgur::cuda {
 namespace {
@@ -21,6 +23,20 @@ namespace {
 
 std::unique_ptr<Stream::Impl> make_stream() {
   refuse("stream");
+}
+
+int num_devices() {
+  return 0;
+}
+void use_device(int) {
+  refuse("use_cuda_device");
+}
+
+void upload(std::span<const std::byte>, const Tensor&, Stream&) {
+  refuse("upload");
+}
+void download(const Tensor&, std::span<std::byte>, Stream&) {
+  refuse("download");
 }
 
 void* allocate(std::size_t) {

@@ -1,0 +1,93 @@
+#include <cuda_runtime.h>
+
+#include "kernels/cross_entropy_impl.hpp"
+#include "kernels/cuda_launch.cuh"
+
+namespace fulgur::cuda {
+namespace {
+
+constexpr int kRowThreads = 512;    // of the block that has one row of logits
+constexpr int kLossThreads = 1024;  // of the one block that adds up the loss
+
+// The column of a label in this part of the vocabulary, -1 when it has none.
+__device__ std::int64_t column_of(std::int32_t label, std::int32_t first_id, std::int64_t V) {
+  const auto column = std::int64_t{label} - first_id;
+  return label != kIgnoredLabel && column >= 0 && column < V ? column : -1;
+}
+
+__global__ void forward_kernel(const float* logits, const std::int32_t* labels, float* lse,
+                               float* target, std::int64_t V, std::int32_t first_id) {
+  const auto t = blockIdx.x;
+  const float* row = logits + t * V;
+  float largest = -INFINITY;
+  for (std::int64_t v = threadIdx.x; v < V; v += blockDim.x)
+    largest = fmaxf(largest, row[v]);
+  largest = block_max(largest);
+  double sum = 0;
+  for (std::int64_t v = threadIdx.x; v < V; v += blockDim.x)
+    sum += static_cast<double>(expf(row[v] - largest));
+  sum = block_sum(sum);
+  if (threadIdx.x != 0) return;
+  const auto column = column_of(labels[t], first_id, V);
+  lse[t] = static_cast<float>(largest + log(sum));
+  target[t] = column >= 0 ? row[column] : 0.0f;
+}
+
+struct Backward {
+  float* logits;
+  const std::int32_t* labels;
+  const float* lse;
+  std::int64_t V;
+  float scale;
+  std::int32_t first_id;
+};
+__global__ void backward_kernel(Backward args) {
+  const auto t = blockIdx.x;
+  float* row = args.logits + t * args.V;
+  const auto label = args.labels[t];
+  const auto column = column_of(label, args.first_id, args.V);
+  const float lse = args.lse[t];
+  for (std::int64_t v = threadIdx.x; v < args.V; v += blockDim.x) {
+    const float p = args.scale * expf(row[v] - lse);
+    row[v] = label == kIgnoredLabel ? 0.0f : v == column ? p - args.scale : p;
+  }
+}
+
+__global__ void loss_kernel(const float* lse, const float* target, const std::int32_t* labels,
+                            std::int64_t T, double* loss) {
+  double sum = 0;
+  for (std::int64_t t = threadIdx.x; t < T; t += blockDim.x) {
+    if (labels[t] != kIgnoredLabel) sum += static_cast<double>(lse[t]) - target[t];
+  }
+  sum = block_sum(sum);
+  if (threadIdx.x == 0) *loss += sum;
+}
+
+}  // namespace
+
+void cross_entropy_forward(const CrossEntropyForward& args, Stream& stream) {
+  forward_kernel<<<grid_size(args.logits.dims[0]), kRowThreads, 0, native(stream)>>>(
+      args.logits.as<float>(), args.labels.as<std::int32_t>(), args.lse.as<float>(),
+      args.target.as<float>(), args.logits.dims[1], args.first_id);
+  check_launch("cross_entropy_forward");
+}
+
+void cross_entropy_backward(const CrossEntropyBackward& args, Stream& stream) {
+  const Backward backward{.logits = args.logits.as<float>(),
+                          .labels = args.labels.as<std::int32_t>(),
+                          .lse = args.lse.as<float>(),
+                          .V = args.logits.dims[1],
+                          .scale = args.scale,
+                          .first_id = args.first_id};
+  backward_kernel<<<grid_size(args.logits.dims[0]), kRowThreads, 0, native(stream)>>>(backward);
+  check_launch("cross_entropy_backward");
+}
+
+void cross_entropy_loss(const CrossEntropyLoss& args, Stream& stream) {
+  loss_kernel<<<1, kLossThreads, 0, native(stream)>>>(args.lse.as<float>(), args.target.as<float>(),
+                                                      args.labels.as<std::int32_t>(),
+                                                      args.lse.dims[0], args.loss.as<double>());
+  check_launch("cross_entropy_loss");
+}
+
+}  // namespace fulgur::cuda

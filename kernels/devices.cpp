@@ -1,0 +1,23 @@
+#include "kernels/devices.hpp"
+
+#include <stdexcept>
+#include <string>
+
+#include "kernels/devices_impl.hpp"
+
+namespace fulgur {
+
+int num_cuda_devices() {
+  return cuda::num_devices();
+}
+
+void use_cuda_device(int index) {
+  const int count = cuda::num_devices();
+  if (index < 0 || index >= count) {
+    throw std::invalid_argument("use_cuda_device: expected a number below the " +
+                                std::to_string(count) + " GPUs, got " + std::to_string(index));
+  }
+  cuda::use_device(index);
+}
+
+}  // namespace fulgur

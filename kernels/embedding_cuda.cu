@@ -1,0 +1,86 @@
+#include <cuda_runtime.h>
+
+#include "kernels/cuda_launch.cuh"
+#include "kernels/embedding_impl.hpp"
+
+//   T tokens, V rows of the part of the table, C columns
+namespace fulgur::cuda {
+namespace {
+
+struct Backward {
+  const std::int32_t* ids;
+  const float* dy;
+  float* dweight;
+  std::int64_t T, V, C;
+  std::int32_t first_id;
+};
+
+// One block per token. The block of the first token with an id adds up all tokens with that id, in rising
+// order; the others have nothing to do. Finding out costs T^2 comparisons of small numbers that stay in the
+// cache, and saves a sort.
+__global__ void backward_kernel(Backward args) {
+  __shared__ std::int32_t same[kThreads];  // tokens of one window that have the id, in rising order
+  __shared__ int num_of_warps[kThreads / kWarp];
+  const std::int64_t first = blockIdx.x;
+  const auto id = args.ids[first];
+  const auto row = std::int64_t{id} - args.first_id;
+  if (row < 0 || row >= args.V) return;
+  for (std::int64_t window = 0; window < first; window += kThreads) {
+    const auto t = window + threadIdx.x;
+    if (__syncthreads_or(t < first && args.ids[t] == id)) return;
+  }
+
+  float* dweight = args.dweight + row * args.C;
+  const auto lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
+  for (auto window = first; window < args.T; window += kThreads) {
+    const auto t = window + threadIdx.x;
+    const bool is_same = t < args.T && args.ids[t] == id;
+    const auto of_warp = __ballot_sync(kAllLanes, is_same);
+    if (lane == 0) num_of_warps[warp] = __popc(of_warp);
+    __syncthreads();
+    int before = 0, all = 0;
+    for (unsigned w = 0; w < kThreads / kWarp; ++w) {
+      if (w < warp) before += num_of_warps[w];
+      all += num_of_warps[w];
+    }
+    if (is_same) same[before + __popc(of_warp & ((1u << lane) - 1))] = static_cast<int>(t);
+    __syncthreads();
+    if (all > 0) {
+      for (std::int64_t c = threadIdx.x; c < args.C; c += blockDim.x) {
+        float sum = dweight[c];
+        for (int i = 0; i < all; ++i)
+          sum += args.dy[same[i] * args.C + c];
+        dweight[c] = sum;
+      }
+    }
+    __syncthreads();
+  }
+}
+
+}  // namespace
+
+void embedding_forward(const EmbeddingForward& args, Stream& stream) {
+  const auto V = args.weight.dims[0], C = args.weight.dims[1];
+  const auto first_id = args.first_id;
+  const auto* ids = args.ids.as<std::int32_t>();
+  const auto* weight = args.weight.as<float>();
+  auto* y = args.y.as<float>();
+  for_each_element(args.y.count(), stream, "embedding_forward", [=] __device__(std::int64_t i) {
+    const auto row = std::int64_t{ids[i / C]} - first_id;
+    y[i] = row >= 0 && row < V ? weight[row * C + i % C] : 0.0f;
+  });
+}
+
+void embedding_backward(const EmbeddingBackward& args, Stream& stream) {
+  const Backward backward{.ids = args.ids.as<std::int32_t>(),
+                          .dy = args.dy.as<float>(),
+                          .dweight = args.dweight.as<float>(),
+                          .T = args.ids.dims[0],
+                          .V = args.dweight.dims[0],
+                          .C = args.dweight.dims[1],
+                          .first_id = args.first_id};
+  backward_kernel<<<grid_size(backward.T), kThreads, 0, native(stream)>>>(backward);
+  check_launch("embedding_backward");
+}
+
+}  // namespace fulgur::cuda

@@ -1,0 +1,184 @@
+#include <cuda_runtime.h>
+
+#include "kernels/cuda_launch.cuh"
+#include "kernels/token_permutation_impl.hpp"
+
+//   T tokens, k choices, M = T k assignments and rows, C columns, E experts
+namespace fulgur::cuda {
+namespace {
+
+constexpr int kWarpsOfBlock = kThreads / kWarp;
+
+// A stable counting sort in three kernels. Block b has the assignments kThreads b .. kThreads (b+1) - 1.
+// `firsts` [blocks, E]: first how many of them each expert has, then the row of the first of them.
+struct Sort {
+  const std::int32_t* experts;
+  std::int32_t *rows, *slots, *offsets, *firsts;
+  std::int64_t M, E;
+  unsigned num_blocks;
+};
+
+__device__ std::int32_t expert_of(const Sort& args, std::int64_t i) {
+  const auto expert = i < args.M ? args.experts[i] : -1;
+  require(expert >= -1 && expert < args.E);
+  return expert;
+}
+
+__global__ void count_kernel(Sort args) {
+  const auto expert = expert_of(args, std::int64_t{blockIdx.x} * kThreads + threadIdx.x);
+  if (expert >= 0) atomicAdd(args.firsts + blockIdx.x * args.E + expert, 1);
+}
+
+// One block: thread by thread the experts, then the running sum over them.
+__global__ void offsets_kernel(Sort args) {
+  for (std::int64_t e = threadIdx.x; e < args.E; e += blockDim.x) {
+    std::int32_t sum = 0;
+    for (unsigned b = 0; b < args.num_blocks; ++b)
+      sum += args.firsts[b * args.E + e];
+    args.offsets[e + 1] = sum;
+  }
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    args.offsets[0] = 0;
+    for (std::int64_t e = 0; e < args.E; ++e)
+      args.offsets[e + 1] += args.offsets[e];
+  }
+  __syncthreads();
+  for (std::int64_t e = threadIdx.x; e < args.E; e += blockDim.x) {
+    auto next = args.offsets[e];
+    for (unsigned b = 0; b < args.num_blocks; ++b) {
+      const auto count = args.firsts[b * args.E + e];
+      args.firsts[b * args.E + e] = next;
+      next += count;
+    }
+  }
+}
+
+// An assignment comes behind those of its expert in the blocks before and before it in its own block.
+__global__ void place_kernel(Sort args) {
+  __shared__ std::int32_t experts[kThreads];
+  const auto i = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  const auto expert = expert_of(args, i);
+  experts[threadIdx.x] = expert;
+  __syncthreads();
+  if (i >= args.M) return;
+  if (expert < 0) {
+    args.rows[i] = -1;
+    return;
+  }
+  auto row = args.firsts[blockIdx.x * args.E + expert];
+  for (unsigned before = 0; before < threadIdx.x; ++before)
+    row += experts[before] == expert;
+  args.rows[i] = row;
+  args.slots[row] = static_cast<std::int32_t>(i);
+}
+
+// out[t] = sum over j of weights[t, j] y[rows[t, j]], every weight 1 when weights is null.
+void gather_rows(const Tensor& y_tensor, const Tensor& rows_tensor, const float* weights,
+                 const Tensor& out_tensor, Stream& stream) {
+  const auto k = rows_tensor.dims[1], C = out_tensor.dims[1];
+  const auto* y = y_tensor.as<float>();
+  const auto* rows = rows_tensor.as<std::int32_t>();
+  auto* out = out_tensor.as<float>();
+  for_each_element(out_tensor.count(), stream, "combine", [=] __device__(std::int64_t i) {
+    const auto t = i / C, c = i % C;
+    float sum = 0;
+    for (auto a = t * k; a < (t + 1) * k; ++a) {
+      if (rows[a] >= 0) sum += (weights == nullptr ? 1.0f : weights[a]) * y[rows[a] * C + c];
+    }
+    out[i] = sum;
+  });
+}
+
+struct Dots {
+  const float *dout, *y;
+  const std::int32_t* rows;
+  float* dweights;
+  std::int64_t M, k, C;
+};
+
+// One warp per assignment.
+__global__ void dots_kernel(Dots args) {
+  const auto i = std::int64_t{blockIdx.x} * kWarpsOfBlock + threadIdx.x / kWarp;
+  const auto lane = threadIdx.x % kWarp;
+  if (i >= args.M) return;
+  const auto row = args.rows[i];
+  double sum = 0;
+  if (row >= 0) {
+    const float *dout = args.dout + i / args.k * args.C, *y = args.y + row * args.C;
+    for (std::int64_t c = lane; c < args.C; c += kWarp)
+      sum += static_cast<double>(dout[c]) * static_cast<double>(y[c]);
+    sum = warp_sum(sum);
+  }
+  if (lane == 0) args.dweights[i] = static_cast<float>(sum);
+}
+
+}  // namespace
+
+void sort_by_expert(const SortByExpert& args, Stream& stream) {
+  const auto M = args.experts.count(), E = args.offsets.dims[0] - 1;
+  const auto num_blocks = grid_size(divide_up(M, kThreads));
+  const auto bytes = num_blocks * static_cast<std::size_t>(E) * sizeof(std::int32_t);
+  const Scratch firsts(bytes, stream);
+  const Sort sort{.experts = args.experts.as<std::int32_t>(),
+                  .rows = args.rows.as<std::int32_t>(),
+                  .slots = args.slots.as<std::int32_t>(),
+                  .offsets = args.offsets.as<std::int32_t>(),
+                  .firsts = firsts.as<std::int32_t>(),
+                  .M = M,
+                  .E = E,
+                  .num_blocks = num_blocks};
+  if (M > 0) {
+    check(cudaMemsetAsync(sort.firsts, 0, bytes, native(stream)), "cudaMemsetAsync");
+    check(cudaMemsetAsync(sort.slots, 0xff, args.slots.bytes(), native(stream)),  // all -1
+          "cudaMemsetAsync");
+    count_kernel<<<num_blocks, kThreads, 0, native(stream)>>>(sort);
+    check_launch("sort_by_expert");
+  }
+  offsets_kernel<<<1, kThreads, 0, native(stream)>>>(sort);
+  check_launch("sort_by_expert");
+  if (M == 0) return;
+  place_kernel<<<num_blocks, kThreads, 0, native(stream)>>>(sort);
+  check_launch("sort_by_expert");
+}
+
+void permute_forward(const PermuteForward& args, Stream& stream) {
+  const auto C = args.y.dims[1], k = args.k;
+  const auto* slots = args.slots.as<std::int32_t>();
+  const auto* x = args.x.as<float>();
+  auto* y = args.y.as<float>();
+  for_each_element(args.y.count(), stream, "permute_forward", [=] __device__(std::int64_t i) {
+    const auto slot = slots[i / C];
+    y[i] = slot >= 0 ? x[slot / k * C + i % C] : 0.0f;
+  });
+}
+
+void permute_backward(const PermuteBackward& args, Stream& stream) {
+  gather_rows(args.dy, args.rows, nullptr, args.dx, stream);
+}
+
+void combine_forward(const CombineForward& args, Stream& stream) {
+  gather_rows(args.y, args.rows, args.weights.as<float>(), args.out, stream);
+}
+
+void combine_backward(const CombineBackward& args, Stream& stream) {
+  const auto M = args.slots.dims[0], k = args.rows.dims[1], C = args.dout.dims[1];
+  const auto* slots = args.slots.as<std::int32_t>();
+  const auto *dout = args.dout.as<float>(), *weights = args.weights.as<float>();
+  auto* dy = args.dy.as<float>();
+  for_each_element(M * C, stream, "combine_backward", [=] __device__(std::int64_t i) {
+    const auto slot = slots[i / C];
+    dy[i] = slot >= 0 ? weights[slot] * dout[slot / k * C + i % C] : 0.0f;
+  });
+  const Dots dots{.dout = dout,
+                  .y = args.y.as<float>(),
+                  .rows = args.rows.as<std::int32_t>(),
+                  .dweights = args.dweights.as<float>(),
+                  .M = M,
+                  .k = k,
+                  .C = C};
+  dots_kernel<<<grid_size(divide_up(M, kWarpsOfBlock)), kThreads, 0, native(stream)>>>(dots);
+  check_launch("combine_backward");
+}
+
+}  // namespace fulgur::cuda

@@ -1,0 +1,12 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include "kernels/stream.hpp"
+#include "kernels/tensor.hpp"
+
+namespace fulgur::cuda {
+void upload(std::span<const std::byte> values, const Tensor& to, Stream& stream);
+void download(const Tensor& from, std::span<std::byte> to, Stream& stream);  // waits
+}  // namespace fulgur::cuda
