@@ -10,7 +10,7 @@ namespace fulgur {
 
 // A Job is a recipe fully resolved: plain data, no defaults left. The coordinator makes it, checks it
 // and sends it to every worker. What each field means to a user stands at its declaration in
-// recipes/fields.cpp; here stand the types.
+// recipes/fields/; here stand the types.
 
 // Where the workers compute; auto takes CUDA when the worker was built with it and a device is there.
 enum class DeviceKind { kAuto, kCpu, kCuda };
@@ -19,11 +19,8 @@ enum class DeviceKind { kAuto, kCpu, kCuda };
 enum class AuxLoss { kGshard, kMixtral };
 // What weight decay pulls on: everything with two or more dimensions, or norms too.
 enum class WeightDecayOn { kMatrices, kAll };
-// What a worker is to do with a Job.
-enum class TaskKind { kTrain, kGenerate, kImportHf, kExportHf };
 
 // A model of MiniMax-01's kind; the letters are those of docs/math.md 1.
-
 struct ModelSpec {
   std::int64_t vocabulary = 0;  // V
   std::int64_t layers = 0;      // L

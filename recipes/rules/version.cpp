@@ -15,10 +15,16 @@ std::optional<Finding> axis_is_one(const Job& job, std::string_view name) {
       fmt::format("layout.{}: 1", name)};
 }
 
+std::optional<Finding> device_is_cpu(const Job& job) {
+  if (job.device != DeviceKind::kCuda) return std::nullopt;
+  return Finding{"E0221", "device = cuda: this version trains on the CPU only", "device: cpu"};
+}
+
 }  // namespace
 
 std::span<const Rule> version_rules() {
   static const std::vector<Rule> kRules = {
+      {{"device"}, device_is_cpu},
       {{"layout.pp"}, [](const Job& job) { return axis_is_one<&Layout::pp>(job, "pp"); }},
       {{"layout.cp"}, [](const Job& job) { return axis_is_one<&Layout::cp>(job, "cp"); }},
       {{"layout.tp"}, [](const Job& job) { return axis_is_one<&Layout::tp>(job, "tp"); }},

@@ -22,8 +22,12 @@ Progress restore(const Job& job, const std::filesystem::path& checkpoint, const 
                  std::span<const OwnedRange> owned) {
   CheckpointReader reader(checkpoint);
   const auto& manifest = reader.manifest();
-  if (manifest.identity_hash != identity_hash(job))
-    refuse(checkpoint, "was written by a job with another model, data, batch or optimizer");
+  if (manifest.identity_hash != identity_hash(job)) {
+    std::string differences;
+    for (const auto& [field, then, now] : identity_differences(job_from_json(manifest.job), job))
+      differences += fmt::format("; {} was {}, is {}", field, then, now);
+    refuse(checkpoint, "was written by another job" + differences);
+  }
   const auto fingerprint = fmt::format("{:016x}", corpus.fingerprint());
   if (manifest.data_fingerprint != fingerprint) {
     refuse(checkpoint, fmt::format("the training text has changed since (fingerprint {}, now {})",
