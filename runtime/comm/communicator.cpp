@@ -19,8 +19,8 @@ bool overlap(const Tensor& a, const Tensor& b) {
   return before(a_begin, b_begin + b.bytes()) && before(b_begin, a_begin + a.bytes());
 }
 
-// True when no rank of the group has anything to move. The counts of all_to_all are this rank's own:
-// others may have something to exchange.
+// True when no rank of the group has anything to move. The counts of all_to_all are this rank's
+// own: others may have something to exchange.
 bool is_empty(const Operation& operation) {
   switch (operation.kind) {
     case OperationKind::kAllReduce:

@@ -48,22 +48,22 @@ struct Membership {
 
 // An ordered group of ranks that move tensors together.
 //
-// Order.   Every rank of the group calls the same collectives in the same order. send and recv stand
-//          outside this order; see there.
+// Order.   Every rank of the group calls the same collectives in the same order. send and recv
+//          stand outside this order; see there.
 // Async.   An operation is queued on `stream` and the call returns; its tensors must stay alive,
 //          and must not be written, until the stream has passed it. Operations run in the order in
 //          which they were called, also when they are queued on different streams.
 // Threads. One thread at a time. Two communicators may be used from two threads.
-// Time.    An operation that makes no progress for timeout() ends in CommError::Kind::kTimeout. This
-//          and every other CommError is thrown by the stream's next synchronize().
-// Sums.    In rank order, ((x0 + x1) + x2) + ..., so every rank gets the same bits, and the same bits
-//          in every run and from every backend on the CPU.
-// Counts   are elements, never bytes. Tensors are contiguous, and of `in` and `out` only the dtype and
-//          the count matter, not the dims.
-// In place all_reduce may have in and out the same; all_gather may have as `in` this rank's part of out.
-//          Otherwise in and out may not overlap.
-// Life.    Destroying a communicator aborts what is still queued, never waits for other ranks, and must
-//          not happen on a stream's own thread.
+// Time.    An operation that makes no progress for timeout() ends in CommError::Kind::kTimeout.
+//          This and every other CommError is thrown by the stream's next synchronize().
+// Sums.    In rank order, ((x0 + x1) + x2) + ..., so every rank gets the same bits, and the same
+//          bits in every run and from every backend on the CPU.
+// Counts   are elements, never bytes. Tensors are contiguous, and of `in` and `out` only the dtype
+//          and the count matter, not the dims.
+// In place all_reduce may have in and out the same; all_gather may have as `in` this rank's part of
+//          out. Otherwise in and out may not overlap.
+// Life.    Destroying a communicator aborts what is still queued, never waits for other ranks, and
+//          must not happen on a stream's own thread.
 //
 // A group of one rank copies in to out. An empty tensor moves nothing and waits for nobody.
 //
@@ -89,15 +89,15 @@ class Communicator {
   void all_reduce(const Tensor& in, const Tensor& out, ReduceOp op, Stream& stream,
                   std::string_view what = {});
 
-  // out = the ins of rank 0, 1, ... one behind the other; out.count() = size() in.count(). Any dtype.
-  // Cost: (n-1) bytes(in).
+  // out = the ins of rank 0, 1, ... one behind the other; out.count() = size() in.count(). Any
+  // dtype. Cost: (n-1) bytes(in).
   void all_gather(const Tensor& in, const Tensor& out, Stream& stream, std::string_view what = {});
   // The same with counts[r] elements from rank r. counts is the same on every rank.
   void all_gather_v(const Tensor& in, const Tensor& out, std::span<const std::int64_t> counts,
                     Stream& stream, std::string_view what = {});
 
-  // out = this rank's part of the sum of all ins; in.count() = size() out.count(). float32, float64.
-  // Cost: (n-1)/n bytes(in).
+  // out = this rank's part of the sum of all ins; in.count() = size() out.count(). float32,
+  // float64. Cost: (n-1)/n bytes(in).
   void reduce_scatter(const Tensor& in, const Tensor& out, Stream& stream,
                       std::string_view what = {});
   // The same with counts[r] elements for rank r. counts is the same on every rank.
@@ -111,20 +111,21 @@ class Communicator {
                     std::span<const std::int64_t> recv_counts, Stream& stream,
                     std::string_view what = {});
 
-  // tensor of rank `root` on every rank. Any dtype. Cost: a rank sends at most log2(n) bytes(tensor).
+  // tensor of rank `root` on every rank. Any dtype. Cost: a rank sends at most log2(n)
+  // bytes(tensor).
   void broadcast(const Tensor& tensor, int root, Stream& stream, std::string_view what = {});
 
-  // Point to point, any dtype. The sends of a pair match its receives in call order; there are no tags.
-  // A send may wait for its receive: two ranks that send to each other before either receives on the
-  // same stream may wait until the timeout.
+  // Point to point, any dtype. The sends of a pair match its receives in call order; there are no
+  // tags. A send may wait for its receive: two ranks that send to each other before either receives
+  // on the same stream may wait until the timeout.
   void send(const Tensor& in, int to, Stream& stream, std::string_view what = {});
   void recv(const Tensor& out, int from, Stream& stream, std::string_view what = {});
 
   // The stream passes it when every rank's stream has reached it. Cost: log2(n) empty messages.
   void barrier(Stream& stream, std::string_view what = {});
 
-  // Unblocks this rank: pending and later operations throw CommError::Kind::kAborted. The other ranks
-  // see kAborted, kPeerLost or kTimeout. May be called from any thread.
+  // Unblocks this rank: pending and later operations throw CommError::Kind::kAborted. The other
+  // ranks see kAborted, kPeerLost or kTimeout. May be called from any thread.
   virtual void abort() noexcept = 0;
 
  protected:
@@ -135,7 +136,7 @@ class Communicator {
   FlightRecorder* recorder() const noexcept { return recorder_; }
 
  private:
-  // What a backend implements: queues one operation. Its arguments have been checked and size() > 1.
+  // What a backend implements: queues one operation with checked arguments. size() > 1.
   virtual void queue(Operation operation, Stream& stream) = 0;
 
   // Numbers and records the operation and hands it to the backend, or answers it here.

@@ -48,8 +48,8 @@ class FlightRecorder {
   // All records kept, oldest first.
   std::vector<Record> snapshot() const;
 
-  // Where the rank stands: of the operations that have started and not ended the latest; if there is
-  // none, the oldest that is still queued; if there is none either, nothing.
+  // Where the rank stands: of the operations that have started and not ended the latest; if there
+  // is none, the oldest that is still queued; if there is none either, nothing.
   std::optional<Record> last_unfinished() const;
 
  private:

@@ -17,8 +17,8 @@ namespace {
 
 using Message = std::vector<std::byte>;
 
-// Where the ranks meet. A collective has two points that no rank passes alone: when all have met, each
-// may read the tensors of the others; when all have parted, none reads any more.
+// Where the ranks meet. A collective has two points that no rank passes alone: when all have met,
+// each may read the tensors of the others; when all have parted, none reads any more.
 struct Board {
   explicit Board(std::size_t size) : met(size), left(size), gave_up(size), boxes(size * size) {}
 

@@ -24,8 +24,8 @@ enum class OperationKind : std::uint8_t {
 
 std::string_view to_string(OperationKind kind) noexcept;  // "all_reduce"
 
-// One call on a communicator, as its backend gets it: checked, numbered, and with the equal counts of
-// all_gather and reduce_scatter written out.
+// One call on a communicator, as its backend gets it: checked, numbered, and with the equal counts
+// of all_gather and reduce_scatter written out.
 //
 // Numbers start at 1. A group counts its collectives together, so the number of a collective is the
 // same on every rank; sends and receives are counted for each pair of ranks and direction.

@@ -7,9 +7,9 @@
 
 namespace fulgur {
 
-// The UCX library opened for this process: which transports there are (shared memory, TCP, InfiniBand)
-// and how they are set. One for a process is enough. May be used from several threads. Communicators
-// keep what they need of it alive.
+// The UCX library opened for this process: which transports there are (shared memory, TCP,
+// InfiniBand) and how they are set. One for a process is enough. May be used from several threads.
+// Communicators keep what they need of it alive.
 //
 // UCX is configured by its own environment variables (UCX_TLS, UCX_NET_DEVICES, ...). Where the
 // environment says nothing, this constructor differs from UCX's defaults in three points:
@@ -30,18 +30,18 @@ class UcxContext {
   std::shared_ptr<Impl> impl_;
 };
 
-// A communicator of host memory over UCX: the ranks are processes, or threads, on any hosts that reach
-// each other.
+// A communicator of host memory over UCX: the ranks are processes, or threads, on any hosts that
+// reach each other.
 //
 // Collective over the group: all ranks call it, each with its own rank, and it returns when all are
-// connected. The ranks find each other under the keys "<group>/ucx/<rank>" of the store, so a group name
-// serves once for a store. Throws CommError when a rank does not come within the timeout.
+// connected. The ranks find each other under the keys "<group>/ucx/<rank>" of the store, so a group
+// name serves once for a store. Throws CommError when a rank does not come within the timeout.
 //
-// Waiting. An operation spins for some microseconds and then sleeps until data come; it hardly spins
-//          when the ranks of the group on this host outnumber the processor's cores.
-// Failure. The death of a peer's process is seen as kPeerLost, over shared memory within seconds. A peer
-//          that hangs, or an unplugged cable, is seen as kTimeout only: whoever knows better calls
-//          abort(). What other ranks receive from an aborted operation is not defined.
+// Waiting. An operation spins for some microseconds and then sleeps until data come; it hardly
+//          spins when the ranks of the group on this host outnumber the processor's cores.
+// Failure. The death of a peer's process is seen as kPeerLost, over shared memory within seconds. A
+//          peer that hangs, or an unplugged cable, is seen as kTimeout only: whoever knows better
+//          calls abort(). What other ranks receive from an aborted operation is not defined.
 // Trust.   Data travel as they are, neither encrypted nor signed: the network must be private.
 std::unique_ptr<Communicator> make_ucx_communicator(const UcxContext& context, Store& store,
                                                     const Membership& self);

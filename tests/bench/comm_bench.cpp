@@ -18,9 +18,9 @@
 
 // UCX collectives between processes of this host, from 1 KiB to 64 MiB of float32 a rank.
 //
-// Every rank runs the same benchmarks in step, each with a fixed number of iterations, and rank 0 reports.
-// "bytes/s" is what a rank sends, by the cost stated in communicator.hpp; compare it with the bandwidth of a
-// core's memcpy, which bounds it from above. Choose transports with UCX_TLS.
+// Every rank runs the same benchmarks in step, each with a fixed number of iterations, and rank 0
+// reports. "bytes/s" is what a rank sends, by the cost stated in communicator.hpp; compare it with
+// the bandwidth of a core's memcpy, which bounds it from above. Choose transports with UCX_TLS.
 namespace fulgur::test {
 namespace {
 

@@ -12,7 +12,8 @@
 #include "tests/contract/failure_contract.hpp"
 #include "tests/support/run_ranks.hpp"
 
-// The sentences of runtime/comm/communicator.hpp as tests. Each backend calls run() from a test case.
+// The sentences of runtime/comm/communicator.hpp as tests. Each backend calls run() from a test
+// case.
 namespace fulgur::test {
 
 inline constexpr std::int64_t kLarge = std::int64_t{1} << 20;  // elements

@@ -26,8 +26,8 @@ Tensor as_tensor(std::vector<T>& values) {
                             Shape{static_cast<std::int64_t>(values.size())});
 }
 
-// What rank `rank` brings: whole numbers in [0, 100], so that sums over a few ranks are exact in every
-// dtype but uint8 (which is only moved).
+// What rank `rank` brings: whole numbers in [0, 100], so that sums over a few ranks are exact in
+// every dtype but uint8 (which is only moved).
 template <class T>
 std::vector<T> brought_by(int rank, std::int64_t count) {
   std::vector<T> values(static_cast<std::size_t>(count));

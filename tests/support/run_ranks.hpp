@@ -21,9 +21,9 @@ using RankBody = std::function<void(Communicator&, Stream&)>;
 
 inline constexpr std::chrono::seconds kGenerous{30};
 
-// Runs `body` once for each rank of the group, each on a thread and with a CPU stream of its own, and
-// synchronizes the stream at its end. When a rank throws, the others are aborted and the exception that
-// came first is thrown here.
+// Runs `body` once for each rank of the group, each on a thread and with a CPU stream of its own,
+// and synchronizes the stream at its end. When a rank throws, the others are aborted and the
+// exception that came first is thrown here.
 inline void run_ranks(Group& group, const RankBody& body) {
   std::mutex mutex;
   std::exception_ptr first;

@@ -1,7 +1,7 @@
 #include "runtime/comm/ucx/communicator.hpp"
 
-// Dissemination barrier (Hensgen, Finkel, Manber 1988): in round k each rank tells the rank 2^k places
-// behind it that it, and all it has heard of, are there.
+// Dissemination barrier (Hensgen, Finkel, Manber 1988): in round k each rank tells the rank 2^k
+// places behind it that it, and all it has heard of, are there.
 // Cost: ceil(log2 n) rounds of one empty message a rank.
 namespace fulgur::ucx {
 

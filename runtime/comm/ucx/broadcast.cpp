@@ -1,9 +1,10 @@
 #include "runtime/comm/ucx/communicator.hpp"
 
-// Broadcast down a binomial tree: with ranks counted from the root, the parent of v is v without its lowest
-// set bit, and a rank that has received passes on to v + 1, v + 2, v + 4, ... below its own bit.
-// Cost: ceil(log2 n) steps; the root sends ceil(log2 n) bytes(tensor), a leaf nothing. Piece i is passed on
-// while piece i + 1 arrives.
+// Broadcast down a binomial tree: with ranks counted from the root, the parent of v is v without
+// its lowest set bit, and a rank that has received passes on to v + 1, v + 2, v + 4, ... below its
+// own bit.
+// Cost: ceil(log2 n) steps; the root sends ceil(log2 n) bytes(tensor), a leaf nothing. Piece i is
+// passed on while piece i + 1 arrives.
 namespace fulgur::ucx {
 
 void UcxCommunicator::broadcast_now(const Operation& operation) {

@@ -13,13 +13,14 @@
 namespace fulgur::ucx {
 namespace {
 
-// Empty rounds of progress before a wait sleeps. Each round offers the core to others, which takes some
-// 0.3 us when nobody wants it; a sleep costs some 10 us.
+// Empty rounds of progress before a wait sleeps. Each round offers the core to others, which takes
+// some 0.3 us when nobody wants it; a sleep costs some 10 us.
 constexpr int kPatience = 500;
 constexpr int kCrowdedPatience = 100;
 
-// A sleep lasts at most as long as the wait has lasted already, within these limits. The transports' wake-ups
-// miss one case: a shared-memory queue that was full when we sent, and is so no more.
+// A sleep lasts at most as long as the wait has lasted already, within these limits. The
+// transports' wake-ups miss one case: a shared-memory queue that was full when we sent, and is so
+// no more.
 constexpr std::chrono::milliseconds kShortestSleep{1};
 constexpr std::chrono::milliseconds kLongestSleep{50};
 
@@ -245,8 +246,8 @@ void Channel::cancel() noexcept {
   pending_.clear();
 }
 
-// By force, or after what has been posted is sent; returns when UCX has let go of all messages, or after
-// a while.
+// By force, or after what has been posted is sent; returns when UCX has let go of all messages, or
+// after a while.
 void Channel::close_endpoints(bool force) noexcept {
   ucp_request_param_t params{};
   params.op_attr_mask = UCP_OP_ATTR_FIELD_FLAGS;

@@ -13,12 +13,12 @@
 
 namespace fulgur::ucx {
 
-// The way of one rank to its peers: posts messages and waits for them. One UCX worker, so that groups
-// cannot mix up their messages, and one endpoint for each peer.
+// The way of one rank to its peers: posts messages and waits for them. One UCX worker, so that
+// groups cannot mix up their messages, and one endpoint for each peer.
 //
-// An operation is begin(), any number of send(), recv() and wait(), and finish(). When one of them throws
-// CommError, cancel() follows, and after it nothing but the destructor. All functions but abort() are
-// called by one thread at a time.
+// An operation is begin(), any number of send(), recv() and wait(), and finish(). When one of them
+// throws CommError, cancel() follows, and after it nothing but the destructor. All functions but
+// abort() are called by one thread at a time.
 class Channel {
  public:
   Channel(std::shared_ptr<UcxContext::Impl> context, Membership self);
@@ -34,8 +34,8 @@ class Channel {
   // `operation` is named in errors and numbers the tags; it must live until finish() or cancel().
   void begin(const Operation& operation) { operation_ = &operation; }
 
-  // Post a message. Its memory must stay as it is until wait() has seen it done. A message matches by
-  // sender, operation and step (below 2^16), so within an operation all steps of a pair differ.
+  // Post a message. Its memory must stay as it is until wait() has seen it done. A message matches
+  // by sender, operation and step (below 2^16), so within an operation all steps of a pair differ.
   void send(int peer, std::size_t step, const void* data, std::size_t size);
   void recv(int peer, std::size_t step, void* data, std::size_t size);
 

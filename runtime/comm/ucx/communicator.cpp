@@ -66,9 +66,10 @@ void UcxCommunicator::connect(Store& store) {
   within(operation, [&] { greet(operation); });
 }
 
-// Two rounds of empty messages between all pairs. UCX sets up connections with messages of its own, which
-// both ends must be there to answer: after the first round they have been exchanged with all peers,
-// after the second round all peers know that too, and nobody needs this rank until its next operation.
+// Two rounds of empty messages between all pairs. UCX sets up connections with messages of its own,
+// which both ends must be there to answer: after the first round they have been exchanged with all
+// peers, after the second round all peers know that too, and nobody needs this rank until its next
+// operation.
 void UcxCommunicator::greet(const Operation& operation) {
   for (std::size_t round = 0; round < 2; ++round) {
     channel_.begin(operation);

@@ -65,10 +65,11 @@ class UcxCommunicator final : public HostCommunicator {
   void barrier_now(const Operation& operation) override;
   void interrupt() noexcept override { channel_.abort(); }
 
-  // exchange.cpp: sends[r] goes to rank r, receives[r] is filled by it. Steps count from first_step.
+  // exchange.cpp: sends[r] goes to rank r, receives[r] is filled by it. Steps count from
+  // first_step.
   void exchange(std::span<const Run> sends, std::span<const Run> receives, std::size_t first_step);
-  // reduce.cpp: `out` becomes the reduction of parts[rank()] over all ranks, where parts are the runs
-  // of this rank's input. Returns the number of steps.
+  // reduce.cpp: `out` becomes the reduction of parts[rank()] over all ranks, where parts are the
+  // runs of this rank's input. Returns the number of steps.
   std::size_t reduce_parts(const Operation& operation, std::span<const Run> parts, std::byte* out);
   void combine_pieces(const Operation& operation, const Piece& where, std::span<const Run> parts,
                       const std::byte* received, std::byte* out);

@@ -30,8 +30,8 @@ bool shared_memory_may_be_used() {
                      [&](const char* name) { return list.find(name) != std::string::npos; });
 }
 
-// UCX installs handlers for fatal signals when it is loaded, before main. They would take the place of
-// sanitizers, core dumps and our own reports.
+// UCX installs handlers for fatal signals when it is loaded, before main. They would take the place
+// of sanitizers, core dumps and our own reports.
 void leave_signals_alone() {
   if (set_by_user("ERROR_SIGNALS") || set_by_user("HANDLE_ERRORS")) return;
   for (const int signal : {SIGILL, SIGSEGV, SIGBUS, SIGFPE})

@@ -3,13 +3,14 @@
 
 #include "runtime/comm/ucx/communicator.hpp"
 
-// Direct exchange: every rank sends to every other rank what that one needs, and nothing is passed on.
-// Cost: n - 1 messages a rank, each byte moves once. Rank r begins with rank r + 1, so that the peers of
-// a rank do not all send to it at once.
+// Direct exchange: every rank sends to every other rank what that one needs, and nothing is passed
+// on.
+// Cost: n - 1 messages a rank, each byte moves once. Rank r begins with rank r + 1, so that the
+// peers of a rank do not all send to it at once.
 namespace fulgur::ucx {
 
-// All ranks take the pieces in the same order and post both directions of a piece before they wait for
-// an earlier one, so the first piece that is not done anywhere can always be done.
+// All ranks take the pieces in the same order and post both directions of a piece before they wait
+// for an earlier one, so the first piece that is not done anywhere can always be done.
 void UcxCommunicator::exchange(std::span<const Run> sends, std::span<const Run> receives,
                                std::size_t first_step) {
   std::size_t most = 0;

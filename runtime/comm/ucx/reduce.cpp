@@ -3,8 +3,8 @@
 #include "runtime/comm/combine.hpp"
 #include "runtime/comm/ucx/communicator.hpp"
 
-// Reductions whose sums are in rank order, so that every rank, run and backend gets the same bits. A ring
-// or a tree that adds on the way would not.
+// Reductions whose sums are in rank order, so that every rank, run and backend gets the same bits.
+// A ring or a tree that adds on the way would not.
 namespace fulgur::ucx {
 namespace {
 
@@ -24,9 +24,10 @@ std::vector<std::int64_t> even_counts(std::int64_t count, std::size_t num_ranks)
 
 }  // namespace
 
-// Reduce-scatter by direct exchange: rank r receives part r of all inputs and adds them up in rank order.
-// Cost: n - 1 messages and bytes(in) - bytes(out) a rank. The pieces of the others lie in one half of the
-// staging memory (2 (n - 1) pieces) while the next ones arrive in the other.
+// Reduce-scatter by direct exchange: rank r receives part r of all inputs and adds them up in rank
+// order.
+// Cost: n - 1 messages and bytes(in) - bytes(out) a rank. The pieces of the others lie in one half
+// of the staging memory (2 (n - 1) pieces) while the next ones arrive in the other.
 std::size_t UcxCommunicator::reduce_parts(const Operation& operation, std::span<const Run> parts,
                                           std::byte* out) {
   const std::size_t num_peers = num_ranks() - 1;
@@ -122,7 +123,8 @@ void UcxCommunicator::all_reduce_large(const Operation& operation) {
   const auto out_parts = runs_of(static_cast<std::byte*>(operation.out.data), counts, width);
   const std::vector<Run> sends(num_ranks(), out_parts[self()]);
   within(operation, [&] {
-    // In place, the parts that come back overwrite parts that were sent: all sends are done by then.
+    // In place, the parts that come back overwrite parts that were sent: all sends are done by
+    // then.
     const std::size_t steps = reduce_parts(operation, in_parts, out_parts[self()].data);
     exchange(sends, out_parts, steps);
   });

@@ -13,8 +13,8 @@
 
 namespace fulgur::test {
 
-// A UCX group whose ranks are threads of this process, each with a context of its own as it would have
-// in a process of its own.
+// A UCX group whose ranks are threads of this process, each with a context of its own as it would
+// have in a process of its own.
 inline Group make_ucx_group(const std::string& name, int size, std::chrono::milliseconds timeout) {
   MemoryStore store;
   Group group(static_cast<std::size_t>(size));
