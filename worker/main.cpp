@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <csignal>
 #include <cstdio>
 #include <exception>
 
@@ -12,17 +13,14 @@
 
 namespace {
 
-// The text also goes to the coordinator; here it is for the worker's log.
-int exit_code_of(const fulgur::Message& outcome, int rank) {
+// The coordinator tells the user what failed, so that it is told once.
+int exit_code_of(const fulgur::Message& outcome) {
   const auto* failed = std::get_if<fulgur::Failed>(&outcome);
-  if (failed == nullptr) return fulgur::kExitDone;
-  fmt::print(stderr, "fulgur-worker: rank {}: {}\n", rank, failed->message);
-  return fulgur::exit_code(failed->kind);
+  return failed == nullptr ? fulgur::kExitDone : fulgur::exit_code(failed->kind);
 }
 
 int work() {
   auto environment = fulgur::read_environment();
-  const int rank = environment.rank;
   fulgur::set_cpu_threads(environment.cpu_threads);
   fulgur::FlightRecorder recorder;
   fulgur::ControlClient client(std::move(environment), [&recorder]() -> std::string {
@@ -31,7 +29,7 @@ int work() {
   });
   const auto assignment = client.join();
   const auto outcome = fulgur::run_task(assignment, client, recorder);
-  const int code = exit_code_of(outcome, rank);
+  const int code = exit_code_of(outcome);
   client.finish(outcome);
   return code;
 }
@@ -39,6 +37,7 @@ int work() {
 }  // namespace
 
 int main() {
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that grows too large is then an error of write()
   try {
     return work();
   } catch (const fulgur::WireError& error) {

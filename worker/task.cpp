@@ -8,6 +8,7 @@
 #include "cluster/exit_codes.hpp"
 #include "recipes/job_json.hpp"
 #include "recipes/rules/rules.hpp"
+#include "runtime/checkpoint/hf.hpp"
 #include "runtime/comm/ucx.hpp"
 #include "runtime/data/corpus.hpp"
 #include "runtime/train/generate.hpp"
@@ -30,6 +31,15 @@ void check_rules(const Job& job) {
   if (!broken.empty()) throw RuleError("the job breaks a rule: " + broken);
 }
 
+// Only what generating needs of a job must be right: an imported model has no data to train on.
+void check_model_rules(const Job& job) {
+  for (const auto& violation : violations(job)) {
+    const auto& field = violation.fields.front();
+    if (field.starts_with("model.") || field.starts_with("sample."))
+      throw RuleError("the job breaks a rule: " + violation.message);
+  }
+}
+
 std::chrono::steady_clock::duration seconds(double count) {
   return std::chrono::duration_cast<std::chrono::steady_clock::duration>(
       std::chrono::duration<double>(count));
@@ -37,6 +47,7 @@ std::chrono::steady_clock::duration seconds(double count) {
 
 std::string train_task(const Assignment& assignment, const Job& job, ControlClient& client,
                        FlightRecorder& recorder) {
+  check_rules(job);
   ControlHost host(client);
   ControlStore store(client);
   const UcxContext ucx;
@@ -57,17 +68,35 @@ std::string train_task(const Assignment& assignment, const Job& job, ControlClie
 }
 
 std::string generate_task(const Assignment& assignment, const Job& job, ControlClient& client) {
+  check_model_rules(job);
   ControlHost host(client);
   generate(job, assignment.checkpoint, job.sample, host);
   return client.stop_requested() ? "stopped" : "complete";
 }
 
+std::string import_task(const Assignment& assignment, const Job& job, ControlClient& client) {
+  client.enter("import");
+  const auto checkpoint = import_hf(assignment.source, assignment.destination, job);
+  client.send(Print{"imported: " + checkpoint.string()});
+  return "complete";
+}
+
+std::string export_task(const Assignment& assignment, ControlClient& client) {
+  client.enter("export");
+  const auto remarks = export_hf(assignment.checkpoint, assignment.destination);
+  for (const auto& remark : remarks)
+    client.send(Print{"note: " + remark + "\n"});
+  client.send(Print{"exported: " + assignment.destination});
+  return "complete";
+}
+
 std::string do_task(const Assignment& assignment, ControlClient& client, FlightRecorder& recorder) {
   const auto job = job_from_json(assignment.job);
-  check_rules(job);
   client.start_heartbeat(seconds(job.cluster.heartbeat_seconds));
   if (assignment.task == "train") return train_task(assignment, job, client, recorder);
   if (assignment.task == "generate") return generate_task(assignment, job, client);
+  if (assignment.task == "import_hf") return import_task(assignment, job, client);
+  if (assignment.task == "export_hf") return export_task(assignment, client);
   throw std::invalid_argument("unknown task " + assignment.task);
 }
 

@@ -14,6 +14,8 @@ int run_command(const GenerateOptions& options);
 int run_command(const ListOptions& options);
 int run_command(const ShowOptions& options);
 int run_command(const VerifyOptions& options);
+int run_command(const ImportOptions& options);
+int run_command(const ExportOptions& options);
 int run_command(const VersionOptions& options);
 
 }  // namespace fulgur

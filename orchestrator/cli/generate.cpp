@@ -4,7 +4,7 @@
 
 #include "orchestrator/cli/commands.hpp"
 #include "orchestrator/cli/usage_error.hpp"
-#include "orchestrator/run/sample.hpp"
+#include "orchestrator/run/single_task.hpp"
 #include "runtime/checkpoint/inspect.hpp"
 
 namespace fulgur {
@@ -21,7 +21,11 @@ int run_command(const GenerateOptions& options) {
   sample.top_p = options.top_p.value_or(sample.top_p);
   sample.seed = options.seed.value_or(sample.seed);
   if (sample.prompt.empty()) throw UsageError("generate: give a --prompt, the recipe has none");
-  return print_sample(job, checkpoint);
+  SingleTask task;
+  task.task = "generate";
+  task.job = std::move(job);
+  task.checkpoint = checkpoint;
+  return run_single_task(task);
 }
 
 }  // namespace fulgur

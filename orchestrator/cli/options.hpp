@@ -37,10 +37,18 @@ struct ShowOptions {
 struct VerifyOptions {
   std::filesystem::path where;
 };
+struct ImportOptions {
+  std::filesystem::path source;  // a folder of Hugging Face transformers
+  std::filesystem::path into;    // a run directory
+};
+struct ExportOptions {
+  std::filesystem::path where;        // a run directory or a checkpoint
+  std::filesystem::path destination;  // a folder of Hugging Face transformers
+};
 struct VersionOptions {};
 
 using Command = std::variant<TrainOptions, CheckOptions, GenerateOptions, ListOptions, ShowOptions,
-                             VerifyOptions, VersionOptions>;
+                             VerifyOptions, ImportOptions, ExportOptions, VersionOptions>;
 
 struct Parsed {
   std::optional<Command> command;

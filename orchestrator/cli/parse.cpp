@@ -20,6 +20,7 @@ Examples:
   fulgur train recipes/quickstart.yaml train.steps=600    the same with another value
   fulgur generate runs/quickstart --prompt "Once upon"    let the newest checkpoint write
   fulgur ckpt ls runs/quickstart                          which checkpoints there are
+  fulgur export hf runs/quickstart quickstart-hf          for Hugging Face transformers
 
 Exit codes:
   0 done                                65 bad data or checkpoint
@@ -65,6 +66,8 @@ struct Commands {
   ListOptions list;
   ShowOptions show;
   VerifyOptions verify;
+  ImportOptions import_hf;
+  ExportOptions export_hf;
   Overrides train_overrides;
   Overrides check_overrides;
   std::string resume = "auto";
@@ -108,6 +111,18 @@ void declare_checkpoints(CLI::App& app, Commands& commands) {
   add("ls", "List them", commands.list.where);
   add("show", "What one holds", commands.show.where);
   add("verify", "Read them in full and check every hash", commands.verify.where);
+}
+
+void declare_exchange(CLI::App& app, Commands& commands) {
+  auto& import = add_command(app, "import", "Take over a model from elsewhere");
+  auto& import_hf = add_command(import, "hf", "A MiniMax model of Hugging Face transformers");
+  import_hf.add_option("DIR", commands.import_hf.source, "The folder with config.json")->required();
+  import_hf.add_option("--into", commands.import_hf.into, "The run directory to make")->required();
+  auto& give = add_command(app, "export", "Give a model to elsewhere");
+  auto& export_hf = add_command(give, "hf", "As a model of Hugging Face transformers");
+  export_hf.add_option("WHERE", commands.export_hf.where, "A run directory or a checkpoint")
+      ->required();
+  export_hf.add_option("DIR", commands.export_hf.destination, "The folder to make")->required();
 }
 
 std::vector<std::string> names_of(const CLI::App& app, bool options) {
@@ -174,6 +189,8 @@ std::optional<Command> chosen(const CLI::App& app, Commands& commands) {
   if (name == "ls") return commands.list;
   if (name == "show") return commands.show;
   if (name == "verify") return commands.verify;
+  if (name == "hf" && app.got_subcommand("import")) return commands.import_hf;
+  if (name == "hf") return commands.export_hf;
   return std::nullopt;
 }
 
@@ -188,6 +205,7 @@ Parsed parse(int argc, const char* const* argv) {
   declare_train(app, commands);
   declare_generate(app, commands.generate);
   declare_checkpoints(app, commands);
+  declare_exchange(app, commands);
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {

@@ -2,7 +2,7 @@
 
 #include "cluster/exit_codes.hpp"
 #include "orchestrator/cli/commands.hpp"
-#include "orchestrator/run/sample.hpp"
+#include "orchestrator/run/single_task.hpp"
 #include "orchestrator/run/training_run.hpp"
 #include "recipes/dsl/load.hpp"
 
@@ -36,7 +36,11 @@ std::string resume_command(const TrainOptions& options) {
 void print_final_sample(const Job& job, const std::filesystem::path& checkpoint) {
   fmt::print("\nA sample of what the model writes (temperature {}):\n\n", job.sample.temperature);
   std::fflush(stdout);
-  if (print_sample(job, checkpoint) != kExitDone)
+  SingleTask task;
+  task.task = "generate";
+  task.job = job;
+  task.checkpoint = checkpoint;
+  if (run_single_task(task) != kExitDone)
     fmt::print(stderr, "fulgur: the run is complete; only its sample failed\n");
 }
 

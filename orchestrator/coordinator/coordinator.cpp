@@ -158,11 +158,15 @@ class Coordinator {
       send(rank, message);
   }
 
-  // A worker exits when it is told to; one that cannot hear any more is killed.
+  // A worker exits when it is told to; one that cannot hear any more is killed, in the end.
   void abort_all() {
+    const auto& cause = state_.cause;
+    const bool at_once = cause && cause->kind == Cause::Kind::kSignal;
     send_all(Abort{"the run ends"});
     for (auto& worker : workers_)
-      worker.process->signal(SIGTERM);
+      worker.process->signal(at_once ? SIGKILL : SIGTERM);
+    if (cause && cause->kind == Cause::Kind::kSilent)
+      workers_[static_cast<std::size_t>(cause->rank)].process->signal(SIGKILL);
     asio::co_spawn(io_, kill_after_grace(), asio::detached);
   }
 
@@ -277,6 +281,8 @@ class Coordinator {
       if (!state_.stop_requested) tell(hooks_.stopping, static_cast<int>(asked->signal));
       happened(event::StopAsked{});
     } else if (auto* failed = std::get_if<Failed>(&message)) {
+      tell(hooks_.note,
+           fmt::format("rank {} failed ({}): {}", rank, failed->kind, failed->message));
       happened(event::WorkFailed{rank, std::move(*failed)});
     } else if (auto* done = std::get_if<Done>(&message)) {
       happened(event::WorkDone{rank, std::move(done->result)});

@@ -48,9 +48,8 @@ std::string where_it_stood(const WorkerState& worker) {
 }
 
 std::string tail_of(const std::filesystem::path& file) {
-  if (file.empty()) return {};
   const auto lines = last_lines(file, kNumLines);
-  if (lines.empty()) return fmt::format("  log: {} (empty)\n", file.string());
+  if (lines.empty()) return {};
   std::string text = fmt::format("  log: {}\n", file.string());
   for (const auto& line : lines)
     text += "    | " + line + "\n";

@@ -25,9 +25,10 @@ struct FakeRun {
     setup.program = FULGUR_FAKE_WORKER;
     setup.logs = folder.path();
     setup.job.run_directory = folder.path();
-    setup.limits.dead_after = std::chrono::milliseconds(400);
-    setup.limits.settle = std::chrono::milliseconds(300);
-    setup.limits.join = std::chrono::milliseconds(1500);
+    // Generous: a loaded machine must not make a healthy worker look dead.
+    setup.limits.dead_after = std::chrono::seconds(20);
+    setup.limits.settle = std::chrono::seconds(5);
+    setup.limits.join = std::chrono::seconds(20);
   }
 
   RunResult run(const char* roles) {
@@ -93,6 +94,7 @@ TEST_SUITE("orchestrator/coordinator") {
 
   TEST_CASE("a failed collective without a dead peer is named after a while") {
     FakeRun fake(2);
+    fake.setup.limits.settle = std::chrono::milliseconds(200);
     const auto result = fake.run("beat echo");
     CHECK(result.exit_code == 1);
     CHECK(contains(explain(result, {}), "rank 1 (pid"));
@@ -121,6 +123,8 @@ TEST_SUITE("orchestrator/coordinator") {
     for (const char* roles : {"beat freeze", "beat hush", "beat hangup"}) {
       CAPTURE(roles);
       FakeRun fake(2);
+      fake.setup.limits.dead_after = std::chrono::milliseconds(1500);
+      fake.setup.limits.settle = std::chrono::milliseconds(200);
       const auto result = fake.run(roles);
       CHECK(result.exit_code == 1);
       REQUIRE(result.state.cause.has_value());
@@ -130,6 +134,7 @@ TEST_SUITE("orchestrator/coordinator") {
 
   TEST_CASE("a worker that never comes ends the run with 69") {
     FakeRun fake(2);
+    fake.setup.limits.join = std::chrono::milliseconds(1500);
     const auto result = fake.run("beat absent");
     CHECK(result.exit_code == 69);
     CHECK(contains(explain(result, {}), "rank 1 (pid"));

@@ -65,6 +65,17 @@ TEST_SUITE("orchestrator/cli/parse") {
     CHECK(std::holds_alternative<VersionOptions>(*parsed({"--version"}).command));
   }
 
+  TEST_CASE("models come from and go to Hugging Face folders") {
+    const auto taken = command<ImportOptions>({"import", "hf", "folder", "--into", "runs/x"});
+    CHECK(taken.source == "folder");
+    CHECK(taken.into == "runs/x");
+    const auto given = command<ExportOptions>({"export", "hf", "runs/x", "folder"});
+    CHECK(given.where == "runs/x");
+    CHECK(given.destination == "folder");
+    CHECK(contains(refusal({"import", "hf", "folder"}), "--into"));
+    CHECK(contains(refusal({"import"}), "which command?"));
+  }
+
   TEST_CASE("a wrong word is answered with the right one") {
     CHECK(contains(refusal({"trian", "r.yaml"}), "unknown command 'trian'; did you mean 'train'?"));
     CHECK(contains(refusal({"ckpt", "lst", "x"}), "unknown command 'lst'; did you mean 'ls'?"));

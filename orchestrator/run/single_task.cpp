@@ -1,4 +1,4 @@
-#include "orchestrator/run/sample.hpp"
+#include "orchestrator/run/single_task.hpp"
 
 #include <fmt/format.h>
 
@@ -12,21 +12,25 @@
 
 namespace fulgur {
 
-int print_sample(const Job& job, const std::filesystem::path& checkpoint) {
+int run_single_task(const SingleTask& task) {
   CoordinatorSetup setup;
-  setup.job = job;
-  setup.job.layout = {};  // one rank
-  setup.task = "generate";
+  setup.job = task.job;
+  setup.job.layout = {};
+  setup.task = task.task;
   setup.run_id = to_hex(random_bytes(8));
   setup.program = find_worker_program();
-  setup.checkpoint = checkpoint;
+  setup.checkpoint = task.checkpoint;
+  setup.source = task.source;
+  setup.destination = task.destination;
   CoordinatorHooks hooks;
-  hooks.print = [](const std::string& text) {
+  bool printed = false;
+  hooks.print = [&printed](const std::string& text) {
+    printed = true;
     fmt::print("{}", text);
     std::fflush(stdout);
   };
   const auto result = coordinate(setup, hooks);
-  fmt::print("\n");
+  if (printed) fmt::print("\n");
   std::fflush(stdout);
   fmt::print(stderr, "{}", explain(result, {}));
   return result.exit_code;
