@@ -15,7 +15,8 @@
 
 namespace fulgur::test {
 
-// A store for ranks that are processes of this host: a file for each key, in a directory they share.
+// A store for ranks that are processes of this host: a file for each key, in a directory they
+// share.
 class FileStore final : public Store {
  public:
   explicit FileStore(std::filesystem::path root) : root_(std::move(root)) {}

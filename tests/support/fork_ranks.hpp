@@ -13,8 +13,9 @@
 
 namespace fulgur::test {
 
-// Processes of which each runs `body(rank)` and then exits without running destructors of the parent:
-// with 0, or with 1 and a line on stderr when the body throws. Fork before this process has threads.
+// Processes of which each runs `body(rank)` and then exits without running destructors of the
+// parent: with 0, or with 1 and a line on stderr when the body throws. Fork before this process has
+// threads.
 class ForkedRanks {
  public:
   ForkedRanks(int size, const std::function<void(int rank)>& body) {
