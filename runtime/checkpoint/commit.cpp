@@ -100,7 +100,7 @@ fs::path commit_checkpoint(const fs::path& root, const fs::path& staging, const 
   complete.index = write_index(staging, complete);
   write_manifest(staging, complete);
   sync_folder(staging);
-  const auto home = publish(root, staging, complete.step);
+  auto home = publish(root, staging, complete.step);
   try {
     write_latest(root, home);
     remove_old(root, complete.step, keep);

@@ -109,7 +109,7 @@ std::vector<std::string> remove_leftovers(const fs::path& root) {
 }
 
 fs::path publish(const fs::path& root, const fs::path& staging, std::int64_t step) {
-  const auto home = checkpoint_folder(root, step);
+  auto home = checkpoint_folder(root, step);
   auto old = staging;
   if (!is_there(home)) {
     rename_path(staging, home);

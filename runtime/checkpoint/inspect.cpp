@@ -53,7 +53,7 @@ fs::path find_checkpoint_root(const fs::path& path) {
 }
 
 fs::path find_checkpoint(const fs::path& path) {
-  const auto root = find_checkpoint_root(path);
+  auto root = find_checkpoint_root(path);
   if (is_there(root / kManifestFile)) return root;
   const auto checkpoints = list_checkpoints(root);
   if (checkpoints.empty()) fail_invalid(path, "there is no checkpoint in this folder");

@@ -24,6 +24,8 @@ class CheckpointReader {
   // Throws CheckpointError::Kind::kInvalid.
   explicit CheckpointReader(const std::filesystem::path& folder);
   ~CheckpointReader();
+  CheckpointReader(const CheckpointReader&) = delete;
+  CheckpointReader& operator=(const CheckpointReader&) = delete;
   CheckpointReader(CheckpointReader&& other) noexcept;
   CheckpointReader& operator=(CheckpointReader&& other) noexcept;
 

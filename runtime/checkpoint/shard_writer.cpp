@@ -68,7 +68,7 @@ void allocate(const FileHandle& file, const fs::path& path, std::int64_t bytes) 
 }
 
 fs::path prepared(const fs::path& folder, int rank) {
-  const auto path = shard_path(folder, rank);
+  auto path = shard_path(folder, rank);
   create_folders(folder);
   remove_path(path);
   return path;

@@ -17,11 +17,15 @@ std::size_t below(std::mt19937& random, std::size_t bound) {
   return std::uniform_int_distribution<std::size_t>(0, bound - 1)(random);
 }
 
+void flip_bit(char& byte, std::size_t bit) {
+  byte = static_cast<char>(static_cast<unsigned char>(byte) ^ (1U << bit));
+}
+
 // A flipped bit, a few changed bytes, a lost end, added bytes, or a block of zeros.
 std::string mutated(std::string text, std::mt19937& random) {
   switch (below(random, 5)) {
     case 0:
-      text[below(random, text.size())] ^= static_cast<char>(1 << below(random, 8));
+      flip_bit(text[below(random, text.size())], below(random, 8));
       break;
     case 1:
       for (std::size_t i = 0; i <= below(random, 8); ++i)

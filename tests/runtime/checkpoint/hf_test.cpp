@@ -35,10 +35,11 @@ std::int64_t block_size(const fs::path& folder) {
 
 void check_equal(const SafetensorsReader& ours, const SafetensorsReader& theirs) {
   REQUIRE(ours.tensors().size() == theirs.tensors().size());
-  for (const auto& [name, entry] : theirs.tensors()) {
+  for (const auto& tensor : theirs.tensors()) {
+    const auto& name = tensor.first;
     CAPTURE(name);
     REQUIRE(ours.has(name));
-    REQUIRE(ours.entry(name).shape == entry.shape);
+    REQUIRE(ours.entry(name).shape == tensor.second.shape);
     const auto a = ours.floats(name), b = theirs.floats(name);
     if (!is_hf_buffer(name)) {
       REQUIRE(a == b);
