@@ -1,0 +1,89 @@
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <csignal>
+
+#include "tests/end_to_end/tiny_run.hpp"
+#include "tests/support/processes.hpp"
+
+using namespace fulgur::test;
+
+// What is killed here runs without an end in sight, so that no test depends on how fast a machine is.
+
+namespace {
+
+const std::vector<std::string> kEndless{"train.steps=1000000", "checkpoint.every=20"};
+
+// The rank of a worker, as the run's own file tells.
+std::size_t rank_of(const TinyRun& run, pid_t pid) {
+  const auto file = boost::json::parse(read_text(run.directory() / "run.json"));
+  const auto& workers = file.at("workers").as_array();
+  const auto found = std::find(workers.begin(), workers.end(), boost::json::value(pid));
+  return static_cast<std::size_t>(found - workers.begin());
+}
+
+}  // namespace
+
+TEST_SUITE("end_to_end/death") {
+  TEST_CASE("a killed worker ends the run at once, named, and the run goes on as if undisturbed") {
+    const TinyRun run;
+    const auto program = run.start_training(kEndless);
+    REQUIRE(is_under_way(run));
+    const auto workers = children_of(program->pid());
+    REQUIRE(workers.size() == 2);
+    const auto victim = workers.back();
+    const auto rank = rank_of(run, victim);
+    REQUIRE(rank < 2);
+    REQUIRE(::kill(victim, SIGKILL) == 0);
+
+    const auto outcome = program->wait();
+    INFO(outcome.errors);
+    CHECK(outcome.exit_code == 1);
+    CHECK(contains(outcome.errors, "rank " + std::to_string(rank)));
+    CHECK(contains(outcome.errors, "pid " + std::to_string(victim)));
+    CHECK(contains(outcome.errors, "SIGKILL"));
+    CHECK_FALSE(contains(outcome.errors, "rank " + std::to_string(1 - rank)));  // it is no cause
+    CHECK(contains(outcome.errors, "fulgur train recipe.yaml train.steps=1000000"));
+    CHECK(all_gone(run));
+
+    const auto steps = run.checkpoints().back() + 3;
+    const auto resumed = run.train_to(steps);
+    INFO(resumed.errors);
+    CHECK(resumed.exit_code == 0);
+    CHECK(contains(resumed.output, "going on from step " + std::to_string(steps - 3)));
+    check_same(*undisturbed(steps), run, steps);
+  }
+
+  TEST_CASE("no worker outlives a killed coordinator, and the run goes on as if undisturbed") {
+    const TinyRun run;
+    const auto program = run.start_training(kEndless);
+    REQUIRE(is_under_way(run));
+    program->signal(SIGKILL);
+    CHECK(program->wait().signal == SIGKILL);
+    CHECK(all_gone(run));
+
+    const auto steps = run.checkpoints().back() + 3;
+    CHECK(run.train_to(steps).exit_code == 0);
+    check_same(*undisturbed(steps), run, steps);
+  }
+
+  TEST_CASE("a stopped worker that gives no sign of life is named and killed") {
+    const TinyRun run;
+    auto overrides = kEndless;
+    overrides.insert(overrides.end(), {"cluster.heartbeat=200 ms", "cluster.dead_after=2 s"});
+    const auto program = run.start_training(overrides);
+    REQUIRE(is_under_way(run));
+    const auto workers = children_of(program->pid());
+    REQUIRE(workers.size() == 2);
+    const auto rank = rank_of(run, workers.front());
+    REQUIRE(::kill(workers.front(), SIGSTOP) == 0);
+
+    const auto outcome = program->wait();
+    INFO(outcome.errors);
+    CHECK(outcome.exit_code == 1);
+    CHECK(contains(outcome.errors, "rank " + std::to_string(rank)));
+    CHECK(contains(outcome.errors, "no sign of life"));
+    CHECK(all_gone(run));
+  }
+}
