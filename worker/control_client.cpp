@@ -59,11 +59,18 @@ asio::awaitable<void> ControlClient::live() {
       auto message = co_await connection_->receive();
       obey(std::move(message));
     }
+  } catch (const boost::system::system_error& error) {
+    const auto reason = error.code().message();
+    lose(reason, std::make_exception_ptr(std::runtime_error("control connection: " + reason)));
   } catch (const std::exception& error) {
-    if (finishing_) co_return;
-    if (assigned_) leave(fmt::format("the coordinator is gone ({})", error.what()));
-    assignment_.set_exception(std::current_exception());
+    lose(error.what(), std::current_exception());
   }
+}
+
+void ControlClient::lose(const std::string& reason, std::exception_ptr error) {
+  if (finishing_) return;
+  if (assigned_) leave(fmt::format("the coordinator is gone: {}", reason));
+  assignment_.set_exception(std::move(error));
 }
 
 void ControlClient::obey(Message message) {

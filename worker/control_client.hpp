@@ -7,6 +7,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <condition_variable>
+#include <exception>
 #include <functional>
 #include <future>
 #include <map>
@@ -67,6 +68,7 @@ class ControlClient {
   boost::asio::awaitable<void> end(Message last, std::promise<void>& ended);
   boost::asio::awaitable<void> connect();
   void obey(Message message);
+  void lose(const std::string& reason, std::exception_ptr error);
   void send_now(const Message& message);
   Heartbeat heartbeat();
   [[noreturn]] void leave(const std::string& reason) const;

@@ -229,6 +229,8 @@ class Coordinator {
     try {
       introduced = co_await within(kHandshakeLimit, "handshake",
                                    admit(socket, secret_, session_, setup_.world));
+    } catch (const boost::system::system_error& error) {
+      problem = "handshake: " + error.code().message();
     } catch (const std::exception& error) {
       problem = error.what();
     }
@@ -250,6 +252,8 @@ class Coordinator {
         happened(event::SignOfLife{rank});
         handle(rank, std::move(message));
       }
+    } catch (const boost::system::system_error& error) {
+      problem = error.code().message();
     } catch (const std::exception& error) {
       problem = error.what();
     }

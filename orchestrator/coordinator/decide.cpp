@@ -37,6 +37,7 @@ class Decider {
 
   void operator()(const event::WorkFailed& failed) {
     worker(failed.rank).failure = failed.failure;
+    clear_suspicion(failed.rank);  // its exit was seen before its last words
     const Cause cause{.kind = Cause::Kind::kFailed, .rank = failed.rank};
     if (failed.failure.kind == failure::kComm)
       suspect(cause);
@@ -44,7 +45,10 @@ class Decider {
       abort(cause);
   }
 
-  void operator()(const event::WorkDone& done) { worker(done.rank).result = done.result; }
+  void operator()(const event::WorkDone& done) {
+    worker(done.rank).result = done.result;
+    clear_suspicion(done.rank);
+  }
 
   void operator()(const event::Disconnected& disconnected) {
     auto& gone = worker(disconnected.rank);
@@ -130,6 +134,10 @@ class Decider {
   void judge_end(int rank) {
     const auto& gone = worker(rank);
     if (!gone.failure && !gone.result) abort({.kind = Cause::Kind::kDied, .rank = rank});
+  }
+
+  void clear_suspicion(int rank) {
+    if (state_.suspicion && state_.suspicion->rank == rank) state_.suspicion.reset();
   }
 
   void suspect(const Cause& cause) {

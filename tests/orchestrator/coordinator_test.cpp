@@ -97,6 +97,8 @@ TEST_SUITE("orchestrator/coordinator") {
     fake.setup.limits.settle = std::chrono::milliseconds(200);
     const auto result = fake.run("beat echo");
     CHECK(result.exit_code == 1);
+    CAPTURE(explain(result, {}));
+    CAPTURE(fake.notes);
     CHECK(contains(explain(result, {}), "rank 1 (pid"));
     CHECK(contains(explain(result, {}), "failed: rank 1 was lost"));
   }

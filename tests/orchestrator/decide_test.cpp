@@ -113,6 +113,26 @@ TEST_SUITE("orchestrator/coordinator/decide") {
     CHECK(exit_code(play.state) == 65);
   }
 
+  TEST_CASE("an exit that is seen before the last words is no cause when they are good") {
+    auto play = working(2);
+    CHECK(play.happens(event::Exited{1, kWell}).empty());
+    play.happens(event::WorkDone{1, "complete"});
+    CHECK(play.happens(event::Disconnected{1}).empty());
+    CHECK(play.passes(30s).empty());
+    play.happens(event::WorkDone{0, "complete"});
+    CHECK(leaves(play, 0, kWell) == Actions{Action::kEnd});
+    CHECK(exit_code(play.state) == 0);
+  }
+
+  TEST_CASE("an exit that is seen before a failed collective is told as that failure") {
+    auto play = working(2);
+    play.happens(event::Exited{1, {.code = 1}});
+    play.happens(event::WorkFailed{1, {"comm", "timeout"}});
+    CHECK(play.happens(event::Disconnected{1}).empty());
+    CHECK(play.passes(3s) == Actions{Action::kAbort});
+    CHECK(play.state.cause->kind == Cause::Kind::kFailed);
+  }
+
   TEST_CASE("an exit whose connection stays open is judged after the settling time") {
     auto play = working(2);
     CHECK(play.happens(event::Exited{1, kKilled}).empty());
