@@ -80,7 +80,7 @@ class Arena {
 };
 
 // Queue a copy or a fill. Both tensors lie on the stream's device; copy wants equal dims and dtype,
-// and takes strided views on the CPU. Throw std::invalid_argument when dims or dtypes differ.
+// and takes strided views. Throw std::invalid_argument when dims or dtypes differ.
 void copy(const Tensor& from, const Tensor& to, Stream& stream);
 void fill_zero(const Tensor& tensor, Stream& stream);
 
