@@ -50,6 +50,7 @@ asio::awaitable<void> ControlClient::connect() {
   const Session session{.run_id = environment_.run_id, .attempt = environment_.attempt};
   auto keys = co_await introduce(socket, environment_.secret, session, environment_.rank);
   connection_ = std::make_shared<Connection>(std::move(socket), WireRole::kWorker, std::move(keys));
+  if (signal_ != 0) send_now(StopRequested{signal_});
 }
 
 asio::awaitable<void> ControlClient::live() {
@@ -104,8 +105,8 @@ void ControlClient::leave(const std::string& reason) const {
 
 asio::awaitable<void> ControlClient::watch_signals() {
   for (;;) {
-    const int signal = co_await signals_.async_wait(asio::use_awaitable);
-    if (connection_) send_now(StopRequested{signal});
+    signal_ = co_await signals_.async_wait(asio::use_awaitable);
+    if (connection_) send_now(StopRequested{signal_});
   }
 }
 

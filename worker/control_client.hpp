@@ -79,6 +79,7 @@ class ControlClient {
   boost::asio::signal_set signals_;
   boost::asio::steady_timer beat_timer_;
   std::shared_ptr<Connection> connection_;  // the client's thread only
+  int signal_ = 0;                          // the latest; 0: none. The client's thread only
   bool finishing_ = false;                  // the client's thread only
   std::promise<Assignment> assignment_;
   bool assigned_ = false;  // the client's thread only

@@ -39,6 +39,8 @@ Checkpointer::Checkpointer(std::filesystem::path root, Rank rank, std::span<cons
 
 void Checkpointer::save(Manifest manifest, Stream& stream) {
   wait();
+  if (saved_) host_.wait_for_commit(*saved_);
+  saved_ = manifest.step;
   auto to = snapshot_.begin();
   for (const auto& kind : kKinds) {
     for (const auto& range : owned_) {

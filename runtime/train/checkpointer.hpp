@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -19,8 +21,9 @@ class Checkpointer {
   Checkpointer(std::filesystem::path root, Rank rank, std::span<const OwnedRange> owned,
                Host& host);
 
-  // Waits for the save before it, takes the snapshot behind the stream's work, and returns. A failed
-  // write is told to the host and ends nothing: the older checkpoints are still there.
+  // Waits until the save before it is committed or dropped, so that a slow disk slows training down
+  // instead of filling up; takes the snapshot behind the stream's work, and returns. A failed write is
+  // told to the host and ends nothing: the older checkpoints are still there.
   // `manifest` says what is saved; its tensors and shards are filled in here and by the coordinator.
   void save(Manifest manifest, Stream& stream);
 
@@ -35,6 +38,7 @@ class Checkpointer {
   std::span<const OwnedRange> owned_;
   Host& host_;
   std::vector<std::vector<float>> snapshot_;  // weight, exp_avg, exp_avg_sq of every owned range
+  std::optional<std::int64_t> saved_;         // the step of the last save
   std::jthread writer_;
 };
 

@@ -3,8 +3,24 @@
 #include <algorithm>
 
 #include "tests/end_to_end/tiny_run.hpp"
+#include "tests/support/processes.hpp"
 
 using namespace fulgur::test;
+
+namespace {
+
+// How many names in a folder begin so. They may come and go meanwhile.
+std::ptrdiff_t count_names(const std::filesystem::path& folder, const std::string& begin) {
+  std::error_code none;
+  std::ptrdiff_t count = 0;
+  for (auto at = std::filesystem::directory_iterator(folder, none);
+       at != std::filesystem::directory_iterator(); at.increment(none)) {
+    if (at->path().filename().string().starts_with(begin)) ++count;
+  }
+  return count;
+}
+
+}  // namespace
 
 TEST_SUITE("end_to_end/train") {
   TEST_CASE("a run leaves one line for every step and checkpoints that are sound") {
@@ -91,6 +107,19 @@ TEST_SUITE("end_to_end/train") {
     CHECK(outcome.exit_code == 0);
     CHECK(contains(outcome.output, "step 8/12"));
     check_same(*undisturbed(12), run, 12);
+  }
+
+  TEST_CASE("a checkpoint is begun only when the one before it is committed") {
+    const TinyRun run;
+    const auto program = run.start_training({"train.steps=100", "checkpoint.every=1"});
+    std::ptrdiff_t most = 0;
+    REQUIRE(eventually([&] {
+      most = std::max(most, count_names(run.directory() / "checkpoints", ".tmp-step-"));
+      return !program->runs();
+    }));
+    CHECK(program->wait().exit_code == 0);
+    CHECK(most <= 1);
+    CHECK(run.checkpoints() == std::vector<std::int64_t>{98, 99, 100});
   }
 
   TEST_CASE("--resume never starts afresh and keeps what was there") {
