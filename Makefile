@@ -9,7 +9,7 @@ SOURCES = $(shell git ls-files --cached --others --exclude-standard '*.hpp' '*.c
 
 # Debian 12 packages: to build, to test, and the quickstart's text (fortunes-min, fortunes).
 PACKAGES := build-essential cmake ninja-build ccache pkg-config git ca-certificates \
-  libboost1.81-dev libboost-json1.81-dev libyaml-cpp-dev libfmt-dev libspdlog-dev libcli11-dev \
+  libboost1.81-dev libboost-json1.81-dev libyaml-cpp-dev libfmt-dev libcli11-dev \
   libhdf5-dev libucx-dev libopenblas-dev libxxhash-dev libssl-dev \
   doctest-dev libbenchmark-dev hdf5-tools python3-h5py clang-format clang-tidy \
   fortunes fortunes-min
@@ -49,8 +49,9 @@ tidy:  ## Run clang-tidy on all C++ files
 	@run-clang-tidy -quiet -j $(JOBS) -p build/tidy '/(kernels|recipes|runtime|cluster|worker|orchestrator|tests)/.*\.cpp$$'
 
 bench: build  ## Measure kernels and training steps; JSON goes to build/bench
+	@cmake --build --preset release --parallel $(JOBS) --target benchmarks
 	@mkdir -p build/bench
-	@set -e; for program in $(BIN)/*_bench; do \
+	@set -e; export OPENBLAS_NUM_THREADS=1; for program in $(BIN)/*_bench; do \
 	  $$program --benchmark_out=build/bench/$$(basename $$program).json --benchmark_out_format=json; \
 	done
 
