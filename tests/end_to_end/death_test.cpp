@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <chrono>
 #include <csignal>
+#include <thread>
 
 #include "tests/end_to_end/tiny_run.hpp"
 #include "tests/support/processes.hpp"
@@ -66,6 +68,29 @@ TEST_SUITE("end_to_end/death") {
     const auto steps = run.checkpoints().back() + 3;
     CHECK(run.train_to(steps).exit_code == 0);
     check_same(*undisturbed(steps), run, steps);
+  }
+
+  TEST_CASE("kills in the midst of checkpoints lose none that was committed") {
+    const TinyRun run;
+    std::int64_t newest = 0;
+    for (int kill = 0; kill < 6; ++kill) {
+      const auto program = run.start_training({"train.steps=1000000", "checkpoint.every=1"});
+      REQUIRE(eventually([&] {
+        const auto saved = run.checkpoints();
+        return !saved.empty() && saved.back() > newest + kill;
+      }));
+      // Any moment of a step will do, and each round takes another.
+      std::this_thread::sleep_for(std::chrono::milliseconds(3 * kill));
+      program->signal(SIGKILL);
+      program->wait();
+      REQUIRE(all_gone(run));
+      const auto saved = run.checkpoints();
+      REQUIRE(saved.back() > newest);
+      newest = saved.back();
+      CHECK(run.fulgur({"ckpt", "verify", "run"}).exit_code == 0);
+    }
+    CHECK(run.train_to(newest + 1).exit_code == 0);
+    check_same(*undisturbed(newest + 1), run, newest + 1);
   }
 
   TEST_CASE("a stopped worker that gives no sign of life is named and killed") {
