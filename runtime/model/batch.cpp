@@ -1,19 +1,18 @@
 #include "runtime/model/batch.hpp"
 
-#include <cstring>
 #include <utility>
 #include <vector>
+
+#include "kernels/transfer.hpp"
 
 namespace fulgur {
 namespace {
 
 using Ints = std::vector<std::int32_t>;
 
-Tensor upload(const Context& ctx, Ints values, const Shape& dims) {
+Tensor uploaded(const Context& ctx, Ints values, const Shape& dims) {
   const auto tensor = ctx.arena.allocate(dims, DType::kInt32);
-  ctx.stream.run([values = std::move(values), tensor] {
-    std::memcpy(tensor.data, values.data(), values.size() * sizeof(std::int32_t));
-  });
+  upload(std::move(values), tensor, ctx.stream);
   return tensor;
 }
 
@@ -37,13 +36,13 @@ Batch make_batch(const Context& ctx, std::span<const Sample> samples) {
   const auto documents = static_cast<std::int64_t>(starts.size()) - 1;
   const Ints no_slot(static_cast<std::size_t>(documents), -1);
   return {.tokens = tokens,
-          .ids = upload(ctx, std::move(ids), {tokens}),
-          .labels = upload(ctx, std::move(labels), {tokens}),
-          .positions = upload(ctx, std::move(positions), {tokens}),
-          .segments = {.starts = upload(ctx, std::move(starts), {documents + 1}),
-                       .in_slot = upload(ctx, no_slot, {documents}),
-                       .out_slot = upload(ctx, no_slot, {documents})},
-          .spans = upload(ctx, std::move(spans), {documents, 5})};
+          .ids = uploaded(ctx, std::move(ids), {tokens}),
+          .labels = uploaded(ctx, std::move(labels), {tokens}),
+          .positions = uploaded(ctx, std::move(positions), {tokens}),
+          .segments = {.starts = uploaded(ctx, std::move(starts), {documents + 1}),
+                       .in_slot = uploaded(ctx, no_slot, {documents}),
+                       .out_slot = uploaded(ctx, no_slot, {documents})},
+          .spans = uploaded(ctx, std::move(spans), {documents, 5})};
 }
 
 }  // namespace fulgur

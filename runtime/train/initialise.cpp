@@ -1,17 +1,12 @@
 #include "runtime/train/initialise.hpp"
 
 #include <algorithm>
+#include <vector>
 
 #include "kernels/random.hpp"
+#include "kernels/transfer.hpp"
 
 namespace fulgur {
-namespace {
-
-void fill_ones(const Tensor& out, Stream& stream) {
-  stream.run([out] { std::fill_n(out.as<float>(), out.count(), 1.0f); });
-}
-
-}  // namespace
 
 void initialise_weights(std::span<const OwnedRange> owned, std::uint64_t seed, Stream& stream) {
   for (const auto& range : owned) {
@@ -20,7 +15,7 @@ void initialise_weights(std::span<const OwnedRange> owned, std::uint64_t seed, S
       if (begin >= end) continue;
       const auto out = range.weight.slice(0, begin - range.begin, end - begin);
       if (part.std == 0) {
-        fill_ones(out, stream);
+        upload(std::vector<float>(static_cast<std::size_t>(end - begin), 1.0f), out, stream);
       } else {
         fill_normal({.out = out,
                      .seed = seed,
