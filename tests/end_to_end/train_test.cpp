@@ -60,6 +60,19 @@ TEST_SUITE("end_to_end/train") {
     CHECK(output.back() == '\n');
   }
 
+  TEST_CASE("progress is one line that is written over on a terminal of the width that it has") {
+    const TinyRun run;
+    const auto command = std::string(FULGUR_PROGRAM) + " train recipe.yaml";
+    const auto outcome = Program({"script", "-qec", command, "/dev/null"}, run.folder(),
+                                 {{"TERM", "xterm"}, {"COLUMNS", "40"}})
+                             .wait();
+    CHECK(outcome.exit_code == 0);
+    CHECK(contains(outcome.output, "\rstep 1/6 | 128 tokens | "));
+    CHECK(contains(outcome.output, "\rstep 6/6 | 768 tokens | "));
+    CHECK_FALSE(contains(outcome.output, "\nstep "));
+    CHECK_FALSE(contains(outcome.output, "left"));  // at the end of a line that is not cut
+  }
+
   TEST_CASE("a run ends with a sample when the recipe asks for one") {
     const TinyRun run;
     const auto outcome = run.train({"sample.prompt=The square of ", "sample.tokens=8"});
