@@ -19,21 +19,25 @@ herr_t take_innermost(unsigned position, const H5E_error2_t* error, void* text) 
   return 0;
 }
 
-// Per thread: a thread-safe HDF5 has one error stack in each.
-void silence_errors() {
-  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
-}
-
-void use_no_plugins() {
-  [[maybe_unused]] static const bool off = [] {
+// Once per process, before anything else of HDF5. A file whose close failed (a full disk) stays open
+// inside the library, which would write to it once more, and crash, at the end of the process: so it
+// gets no say there. Filters from plugins are never loaded.
+void prepare_library() {
+  [[maybe_unused]] static const bool prepared = [] {
+    H5dont_atexit();
     H5PLset_loading_state(0);
     return true;
   }();
 }
 
+// Per thread: a thread-safe HDF5 has one error stack in each.
+void silence_errors() {
+  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+}
+
 Hdf5Object access_properties(const Hdf5Check& check) {
+  prepare_library();
   silence_errors();
-  use_no_plugins();
   Hdf5Object properties(check(H5Pcreate(H5P_FILE_ACCESS), "H5Pcreate"), H5Pclose);
   const auto id = properties.get();
   check(H5Pset_libver_bounds(id, H5F_LIBVER_V110, H5F_LIBVER_V110), "H5Pset_libver_bounds");
