@@ -63,7 +63,7 @@ std::vector<std::string> merged_environment(const std::map<std::string, std::str
     if (!added.contains(std::string(text.substr(0, text.find('='))))) merged.emplace_back(text);
   }
   for (const auto& [name, value] : added)
-    merged.push_back(name + "=" + value);
+    merged.push_back(fmt::format("{}={}", name, value));
   return merged;
 }
 

@@ -266,7 +266,7 @@ class Coordinator {
 
   void handle(int rank, Message message) {
     if (auto* beat = std::get_if<Heartbeat>(&message)) {
-      happened(event::SignOfLife{rank, std::move(*beat)});
+      happened(event::Position{rank, std::move(*beat)});
     } else if (const auto* step = std::get_if<StepDone>(&message)) {
       tell(hooks_.step, *step);
     } else if (auto* set = std::get_if<StoreSet>(&message)) {

@@ -27,12 +27,11 @@ class Decider {
     if (state_.stop_requested) act(Action::kStop);
   }
 
-  void operator()(const event::SignOfLife& sign) {
-    auto& living = worker(sign.rank);
-    living.last_seen = now_;
-    if (!sign.heartbeat) return;
-    living.section = sign.heartbeat->section;
-    living.collective = sign.heartbeat->collective;
+  void operator()(const event::SignOfLife& sign) { worker(sign.rank).last_seen = now_; }
+
+  void operator()(const event::Position& position) {
+    worker(position.rank).section = position.heartbeat.section;
+    worker(position.rank).collective = position.heartbeat.collective;
   }
 
   void operator()(const event::WorkFailed& failed) {

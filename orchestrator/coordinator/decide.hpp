@@ -70,9 +70,12 @@ namespace event {
 struct Joined {
   int rank;
 };
-struct SignOfLife {  // any message; the texts are those of a Heartbeat
+struct SignOfLife {  // any message
   int rank;
-  std::optional<Heartbeat> heartbeat = std::nullopt;
+};
+struct Position {  // a Heartbeat says where the worker is
+  int rank;
+  Heartbeat heartbeat;
 };
 struct WorkFailed {
   int rank;
@@ -96,9 +99,9 @@ struct StopAsked {};  // by a worker that got a signal
 struct Tick {};       // now and then
 }  // namespace event
 
-using Event =
-    std::variant<event::Joined, event::SignOfLife, event::WorkFailed, event::WorkDone,
-                 event::Disconnected, event::Exited, event::Signal, event::StopAsked, event::Tick>;
+using Event = std::variant<event::Joined, event::SignOfLife, event::Position, event::WorkFailed,
+                           event::WorkDone, event::Disconnected, event::Exited, event::Signal,
+                           event::StopAsked, event::Tick>;
 
 enum class Action {
   kAssign,  // tell all workers what to do

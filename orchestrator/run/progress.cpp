@@ -6,6 +6,7 @@
 
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 
@@ -66,7 +67,7 @@ std::string progress_text(const StepDone& step, std::int64_t num_steps, double s
       step.step, num_steps, short_number(static_cast<double>(step.tokens)), step.loss,
       step.gradient_norm, step.learning_rate,
       short_number(seconds_per_step > 0 ? tokens / seconds_per_step : 0),
-      clock_text(std::chrono::seconds(static_cast<std::int64_t>(left + 0.5))));
+      clock_text(std::chrono::seconds(std::llround(left))));
 }
 
 Progress::Progress(std::FILE* stream, std::int64_t num_steps)

@@ -175,7 +175,7 @@ std::string identity_text(const CheckpointInfo& checkpoint, const Job& before, c
 
 std::optional<CheckpointInfo> find_start(const RunDirectory& directory, const Job& job) {
   std::vector<std::string> skipped;
-  const auto newest = newest_valid_checkpoint(directory.checkpoints(), skipped);
+  auto newest = newest_valid_checkpoint(directory.checkpoints(), skipped);
   for (const auto& each : skipped)
     fmt::print(stderr, "fulgur: passed over a damaged checkpoint: {}\n", each);
   if (!newest) {
