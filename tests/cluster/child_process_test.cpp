@@ -50,7 +50,7 @@ TEST_SUITE("cluster/launch/child_process") {
     CHECK(run(shell("exit 0")) == ExitStatus{.code = 0});
     CHECK(run(shell("exit 7")) == ExitStatus{.code = 7});
     CHECK(run(shell("kill -SEGV $$")) == ExitStatus{.code = 0, .signal = SIGSEGV});
-    CHECK(run(shell("exec sleep 1000"), SIGTERM) == ExitStatus{.code = 0, .signal = SIGTERM});
+    CHECK(run(shell("exec sleep 100"), SIGTERM) == ExitStatus{.code = 0, .signal = SIGTERM});
     CHECK(to_string({.code = 7}) == "exited with code 7");
     CHECK(to_string({.code = 0, .signal = SIGKILL}) == "was killed by signal 9 (SIGKILL)");
   }
@@ -121,7 +121,7 @@ TEST_SUITE("cluster/launch/child_process") {
     std::array<int, 2> ends{};
     REQUIRE(::pipe(ends.data()) == 0);
     REQUIRE(::prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
-    auto spec = shell("sleep 1000 & echo $!");
+    auto spec = shell("sleep 100 & echo $!");
     spec.output = folder.path() / "out";
     run(spec);
     ::close(ends[0]);
@@ -140,7 +140,7 @@ TEST_SUITE("cluster/launch/child_process") {
     const pid_t parent = ::fork();
     if (parent == 0) {
       asio::io_context io;
-      const ChildProcess child(io.get_executor(), shell("exec sleep 1000"));
+      const ChildProcess child(io.get_executor(), shell("exec sleep 100"));
       const pid_t pid = child.pid();
       if (::write(ends[1], &pid, sizeof pid) != sizeof pid) ::_exit(1);
       for (;;)

@@ -169,6 +169,12 @@ TEST_SUITE("orchestrator/coordinator") {
     CHECK_THROWS_WITH(coordinate(fake.setup, fake.hooks), "the disk is full");
   }
 
+  TEST_CASE("a second worker of the same rank is turned away, and the first works on") {
+    FakeRun fake(2);
+    CHECK(fake.run("twice set").exit_code == 0);
+    CHECK(contains(fake.notes, "a second worker calls itself rank 0"));
+  }
+
   TEST_CASE("a worker program that cannot be started is named") {
     FakeRun fake(2);
     fake.setup.program = "/no/such/worker";

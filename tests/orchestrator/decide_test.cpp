@@ -193,6 +193,12 @@ TEST_SUITE("orchestrator/coordinator/decide") {
     CHECK(exit_code(play.state) == 1);
   }
 
+  TEST_CASE("a worker that has said its last word may be silent") {
+    auto play = working(2);
+    play.happens(event::WorkDone{1, "complete"});
+    CHECK(play.passes(30s, 1).empty());
+  }
+
   TEST_CASE("a pause of the coordinator is not held against the workers") {
     auto play = working(2);
     CHECK(play.passes(2s).empty());

@@ -49,20 +49,13 @@ class FakeWorker {
 
   asio::awaitable<void> work() {
     if (role_ == "absent") sleep_for_ever();
-    asio::ip::tcp::socket socket(io_);
-    const auto port = static_cast<std::uint16_t>(std::atoi(std::getenv("FULGUR_COORDINATOR_PORT")));
-    co_await socket.async_connect({asio::ip::address_v4::loopback(), port}, asio::use_awaitable);
-    const std::string secret = role_ == "stranger" ? std::string(32, 'x') : read_all(kSecretFd);
-    const Session session{.run_id = std::getenv("FULGUR_RUN_ID"),
-                          .attempt = std::atoi(std::getenv("FULGUR_ATTEMPT"))};
-    SessionKeys keys;
+    secret_ = role_ == "stranger" ? std::string(32, 'x') : read_all(kSecretFd);
     try {
-      keys = co_await introduce(socket, secret, session, rank_);
+      connection_ = co_await join();
     } catch (const std::exception& error) {
       std::fprintf(stderr, "%s\n", error.what());
       std::exit(kExitAuthentication);
     }
-    connection_ = std::make_shared<Connection>(std::move(socket), WireRole::kWorker, keys);
     co_await connection_->receive();  // the assignment
     Heartbeat beat;
     beat.section = "step 7";
@@ -72,6 +65,27 @@ class FakeWorker {
   }
 
  private:
+  asio::awaitable<std::shared_ptr<Connection>> join() {
+    asio::ip::tcp::socket socket(io_);
+    const auto port = static_cast<std::uint16_t>(std::atoi(std::getenv("FULGUR_COORDINATOR_PORT")));
+    co_await socket.async_connect({asio::ip::address_v4::loopback(), port}, asio::use_awaitable);
+    const Session session{.run_id = std::getenv("FULGUR_RUN_ID"),
+                          .attempt = std::atoi(std::getenv("FULGUR_ATTEMPT"))};
+    auto keys = co_await introduce(socket, secret_, session, rank_);
+    co_return std::make_shared<Connection>(std::move(socket), WireRole::kWorker, std::move(keys));
+  }
+
+  // Joins again under the same rank; the coordinator hangs up.
+  asio::awaitable<void> join_again() {
+    const auto second = co_await join();
+    try {
+      co_await second->receive();
+      std::exit(98);
+    } catch (const boost::system::system_error&) {
+      // as it should be
+    }
+  }
+
   asio::awaitable<void> play() {
     if (role_ == "kill") {
       std::fprintf(stderr, "last words of rank %d\n", rank_);
@@ -100,6 +114,9 @@ class FakeWorker {
       co_await leave(Done{"complete"}, 0);
     } else if (role_ == "train") {
       connection_->send(StepDone{.step = 1, .tokens = 10, .loss = 0.1});
+      co_await leave(Done{"complete"}, 0);
+    } else if (role_ == "twice") {
+      co_await join_again();
       co_await leave(Done{"complete"}, 0);
     } else if (role_ == "ask") {
       connection_->send(StopRequested{SIGUSR2});
@@ -137,6 +154,7 @@ class FakeWorker {
   asio::io_context& io_;
   int rank_;
   std::string role_;
+  std::string secret_;
   std::shared_ptr<Connection> connection_;
 };
 
