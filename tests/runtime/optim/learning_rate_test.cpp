@@ -15,11 +15,11 @@ TEST_SUITE("runtime/learning_rate") {
       std::int64_t tokens;
       double rate;
     };
-    for (const auto& [tokens, rate] :
+    for (const Row& row :
          {Row{0, 0}, Row{1, 2e-7}, Row{500, 1e-4}, Row{1000, 2e-4}, Row{5000, 2e-4},
           Row{6000, 0.5 * (2e-4 + 3e-5)}, Row{7000, 3e-5}, Row{1000000, 3e-5}}) {
-      CAPTURE(tokens);
-      CHECK(learning_rate(spec, tokens) == doctest::Approx(rate).epsilon(1e-12));
+      CAPTURE(row.tokens);
+      CHECK(learning_rate(spec, row.tokens) == doctest::Approx(row.rate).epsilon(1e-12));
     }
   }
 
