@@ -21,6 +21,7 @@ const SessionKeys kKeys{.from_worker = std::string(kDigestBytes, 'w'),
 
 asio::awaitable<std::vector<Message>> receive(std::shared_ptr<Connection> connection, int count) {
   std::vector<Message> messages;
+  messages.reserve(static_cast<std::size_t>(count));
   for (int i = 0; i < count; ++i)
     messages.push_back(co_await connection->receive());
   co_return messages;

@@ -113,17 +113,17 @@ TEST_SUITE("cluster/wire/handshake") {
 
   TEST_CASE("a recorded handshake is of no use a second time") {
     asio::io_context io;
-    auto [server, client] = connected_pair(io);
+    auto outer = connected_pair(io);
     // Between the two: copies what the worker sends.
-    auto [inner_server, inner_client] = connected_pair(io);
+    auto inner = connected_pair(io);
     std::vector<std::string> recorded;
     const auto relay = [&]() -> asio::awaitable<bool> {
       for (int i = 0; i < 2; ++i) {
-        recorded.push_back(co_await read_frame(server, kMaxHandshakeFrame));
-        co_await write_frame(inner_client, recorded.back());
+        recorded.push_back(co_await read_frame(outer.first, kMaxHandshakeFrame));
+        co_await write_frame(inner.second, recorded.back());
         if (i == 0) {
-          const auto challenge = co_await read_frame(inner_client, kMaxHandshakeFrame);
-          co_await write_frame(server, challenge);
+          const auto challenge = co_await read_frame(inner.second, kMaxHandshakeFrame);
+          co_await write_frame(outer.first, challenge);
         }
       }
       co_return true;
@@ -131,8 +131,8 @@ TEST_SUITE("cluster/wire/handshake") {
     Result<Introduced> first;
     Result<SessionKeys> worker;
     Result<bool> relayed;
-    start(io, admit(inner_server, kSecret, kSession, 4), first);
-    start(io, introduce(client, kSecret, kSession, 1), worker);
+    start(io, admit(inner.first, kSecret, kSession, 4), first);
+    start(io, introduce(outer.second, kSecret, kSession, 1), worker);
     start(io, relay(), relayed);
     io.run_for(kGenerous);
     REQUIRE(relayed.get());

@@ -41,7 +41,7 @@ struct Result {
 
 template <class T>
 void start(asio::io_context& io, asio::awaitable<T> task, Result<T>& result) {
-  asio::co_spawn(io, std::move(task), [&result](std::exception_ptr error, T value) {
+  asio::co_spawn(io, std::move(task), [&result](const std::exception_ptr& error, T value) {
     result.error = error;
     if (!error) result.value = std::move(value);
   });

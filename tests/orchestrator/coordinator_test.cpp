@@ -109,15 +109,15 @@ TEST_SUITE("orchestrator/coordinator") {
       int exit_code;
       const char* text;
     };
-    for (const auto& [roles, exit_code, text] :
+    for (const auto& each :
          {Case{"beat exit3", 1, "rank 1 "}, Case{"beat exit3", 1, "exited with code 3"},
           Case{"data beat", 65, "failed: /a.txt: is empty"},
           Case{"beat stranger", 77, "exited with code 77"}}) {
-      CAPTURE(roles);
+      CAPTURE(each.roles);
       FakeRun fake(2);
-      const auto result = fake.run(roles);
-      CHECK(result.exit_code == exit_code);
-      CHECK(contains(explain(result, {}), text));
+      const auto result = fake.run(each.roles);
+      CHECK(result.exit_code == each.exit_code);
+      CHECK(contains(explain(result, {}), each.text));
     }
   }
 

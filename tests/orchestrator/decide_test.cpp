@@ -173,12 +173,12 @@ TEST_SUITE("orchestrator/coordinator/decide") {
       const char* kind;
       int exit_code;
     };
-    for (const auto& [kind, code] : {Case{"data", 65}, Case{"checkpoint", 65}, Case{"disk", 1},
-                                     Case{"recipe", 78}, Case{"diverged", 93}, Case{"other", 1}}) {
-      CAPTURE(kind);
+    for (const auto& each : {Case{"data", 65}, Case{"checkpoint", 65}, Case{"disk", 1},
+                             Case{"recipe", 78}, Case{"diverged", 93}, Case{"other", 1}}) {
+      CAPTURE(each.kind);
       auto play = working(2);
-      CHECK(play.happens(event::WorkFailed{1, {kind, "x"}}) == Actions{Action::kAbort});
-      CHECK(exit_code(play.state) == code);
+      CHECK(play.happens(event::WorkFailed{1, {each.kind, "x"}}) == Actions{Action::kAbort});
+      CHECK(exit_code(play.state) == each.exit_code);
       CHECK(play.happens(event::WorkFailed{0, {"other", "y"}}).empty());
       CHECK(play.state.cause->rank == 1);
     }

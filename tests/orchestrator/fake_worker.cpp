@@ -161,8 +161,13 @@ class FakeWorker {
 }  // namespace
 
 int main() {
-  asio::io_context io;
-  FakeWorker worker(io, std::atoi(std::getenv("FULGUR_RANK")));
-  asio::co_spawn(io, worker.work(), [](std::exception_ptr) { std::exit(1); });
-  io.run();
+  try {
+    asio::io_context io;
+    FakeWorker worker(io, std::atoi(std::getenv("FULGUR_RANK")));
+    asio::co_spawn(io, worker.work(), [](const std::exception_ptr&) { std::exit(1); });
+    io.run();
+  } catch (const std::exception& error) {
+    std::fputs(error.what(), stderr);
+    return 1;
+  }
 }
