@@ -19,7 +19,7 @@ std::vector<Field> all_fields() {
        {declared::run_fields, declared::model_fields, declared::expert_fields,
         declared::norm_fields, declared::data_fields, declared::train_fields,
         declared::learning_rate_fields, declared::optimizer_fields, declared::layout_fields,
-        declared::operation_fields, declared::sample_fields}) {
+        declared::parallel_fields, declared::operation_fields, declared::sample_fields}) {
     const auto fields = part();
     all.insert(all.end(), fields.begin(), fields.end());
   }

@@ -17,6 +17,16 @@ enum class DeviceKind { kAuto, kCpu, kCuda };
 // The two forms of the load-balancing loss (docs/math.md 1.3): per layer over the micro-batch, or over
 // all layers together.
 enum class AuxLoss { kGshard, kMixtral };
+// How a sequence is cut over the cp ranks (docs/math.md 2.1): two chunks for a rank, one from each end,
+// so that causal softmax attention is balanced; or one run of tokens.
+enum class ContextOrder { kZigzag, kContiguous };
+// How lightning attention crosses cp ranks: by one all-gather of states, or by a ring of cp steps.
+enum class LightningContext { kLaspPlus, kLasp };
+// The order of forward and backward passes on a pipeline stage (docs/math.md 2.6).
+enum class PipelineSchedule { k1F1B, kInterleaved, kZeroBubble };
+// What the backward pass calculates again instead of keeping it: nothing; cheap inner activations of
+// attention and experts; everything but each layer's input.
+enum class Recompute { kNone, kSelective, kFull };
 // What weight decay pulls on: everything with two or more dimensions, or norms too.
 enum class WeightDecayOn { kMatrices, kAll };
 
@@ -44,6 +54,9 @@ struct ModelSpec {
   double moe_alpha = 1, moe_beta = 1;
   double aux_loss_coef = 0;
   AuxLoss aux_loss = AuxLoss::kGshard;
+  // An expert takes at most ceil(capacity_factor k T / E) of a global micro-batch's T tokens and drops
+  // the rest; 0: it takes all (dropless).
+  double capacity_factor = 0;
 
   friend bool operator==(const ModelSpec&, const ModelSpec&) = default;
 };
@@ -92,9 +105,40 @@ struct OptimizerSpec {
   double beta1 = 0.9, beta2 = 0.95, eps = 1e-8;
   double weight_decay = 0.1;
   WeightDecayOn decay_on = WeightDecayOn::kMatrices;
-  double clip_norm = 1;  // 0: no clipping
+  double clip_norm = 1;            // 0: no clipping
+  std::int64_t bucket = 16 << 20;  // elements that one reduction of gradients moves at a time
 
   friend bool operator==(const OptimizerSpec&, const OptimizerSpec&) = default;
+};
+
+// How sequences are spread over the cp ranks.
+struct ContextSpec {
+  ContextOrder order = ContextOrder::kZigzag;
+  LightningContext lightning = LightningContext::kLaspPlus;
+
+  friend bool operator==(const ContextSpec&, const ContextSpec&) = default;
+};
+
+// How tokens travel to their experts.
+struct ExchangeSpec {
+  std::int64_t token_groups = 1;  // one group's exchange runs while another's experts compute
+
+  friend bool operator==(const ExchangeSpec&, const ExchangeSpec&) = default;
+};
+
+// How layers are spread over the pp stages, and in which order they work.
+struct PipelineSpec {
+  PipelineSchedule schedule = PipelineSchedule::k1F1B;
+  std::int64_t virtual_stages = 1;   // pieces of the model per stage
+  std::vector<std::int64_t> layers;  // in each of the pp * virtual_stages pieces; empty: by cost
+
+  friend bool operator==(const PipelineSpec&, const PipelineSpec&) = default;
+};
+
+struct MemorySpec {
+  Recompute recompute = Recompute::kNone;
+
+  friend bool operator==(const MemorySpec&, const MemorySpec&) = default;
 };
 
 // When to save, and how many to keep.
@@ -135,6 +179,10 @@ struct Job {
   TrainSpec train;
   OptimizerSpec optimizer;
   Layout layout;
+  ContextSpec context;
+  ExchangeSpec experts;
+  PipelineSpec pipeline;
+  MemorySpec memory;
   CheckpointSpec checkpoint;
   ClusterSpec cluster;
   GenerateSpec sample;

@@ -22,6 +22,18 @@ template <>
 inline constexpr std::array<std::string_view, 2> kChoiceNames<AuxLoss> = {"gshard", "mixtral"};
 template <>
 inline constexpr std::array<std::string_view, 2> kChoiceNames<WeightDecayOn> = {"matrices", "all"};
+template <>
+inline constexpr std::array<std::string_view, 2> kChoiceNames<ContextOrder> = {"zigzag",
+                                                                               "contiguous"};
+template <>
+inline constexpr std::array<std::string_view, 2> kChoiceNames<LightningContext> = {"lasp_plus",
+                                                                                   "lasp"};
+template <>
+inline constexpr std::array<std::string_view, 3> kChoiceNames<PipelineSchedule> = {
+    "1f1b", "interleaved", "zero_bubble"};
+template <>
+inline constexpr std::array<std::string_view, 3> kChoiceNames<Recompute> = {"none", "selective",
+                                                                            "full"};
 
 namespace access {
 

@@ -17,6 +17,7 @@ std::vector<Field> train_fields();
 std::vector<Field> learning_rate_fields();
 std::vector<Field> optimizer_fields();
 std::vector<Field> layout_fields();
+std::vector<Field> parallel_fields();
 std::vector<Field> operation_fields();
 std::vector<Field> sample_fields();
 

@@ -144,6 +144,13 @@ std::vector<Field> expert_fields() {
        .category = kIdentity,
        .help =
            "Its form: gshard per layer, mixtral over all layers together as Hugging Face has it."},
+      {.name = "model.capacity_factor",
+       .access = kMember<&Job::model, &ModelSpec::capacity_factor>,
+       .range = kNotNegative,
+       .category = kIdentity,
+       .help =
+           "An expert takes at most this many times its even share of a micro-batch's tokens and "
+           "drops the rest, first come first served; 0: it takes all."},
   };
 }
 

@@ -1,18 +1,6 @@
 #include "recipes/fields/declared.hpp"
 
 namespace fulgur::declared {
-namespace {
-
-template <int Layout::*Axis>
-Field axis_field(std::string_view name, std::string_view help) {
-  return {.name = name,
-          .access = kMember<&Job::layout, Axis>,
-          .range = kAxis,
-          .category = Category::kLayout,
-          .help = help};
-}
-
-}  // namespace
 
 std::vector<Field> run_fields() {
   return {
@@ -30,18 +18,6 @@ std::vector<Field> run_fields() {
       {.name = "device",
        .access = kMember<&Job::device>,
        .help = "Where the workers compute; auto takes a GPU when there is one."},
-  };
-}
-
-std::vector<Field> layout_fields() {
-  return {
-      axis_field<&Layout::pp>("layout.pp", "Pipeline stages: the layers are cut."),
-      axis_field<&Layout::dp>("layout.dp", "Data-parallel ranks: the micro-batch is cut."),
-      axis_field<&Layout::cp>("layout.cp", "Context-parallel ranks: sequences are cut."),
-      axis_field<&Layout::tp>("layout.tp", "Tensor-parallel ranks: heads and vocabulary are cut."),
-      axis_field<&Layout::ep>("layout.ep", "Expert-parallel ranks: each has its own experts."),
-      axis_field<&Layout::etp>("layout.etp",
-                               "Tensor-parallel ranks of an expert: its inner width is cut."),
   };
 }
 

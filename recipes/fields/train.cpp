@@ -134,6 +134,13 @@ std::vector<Field> optimizer_fields() {
        .range = kNotNegative,
        .category = kIdentity,
        .help = "The gradient is scaled down to this norm when it is longer; 0: never."},
+      {.name = "optimizer.bucket",
+       .access = kMember<&Job::optimizer, &OptimizerSpec::bucket>,
+       .unit = Unit::kCount,
+       .range = from_one_to(1e10),
+       .category = Category::kLayout,
+       .help = "Elements that one reduction of gradients, or one gathering of weights, moves at a "
+               "time, while the rest is still computed."},
   };
 }
 

@@ -4,7 +4,7 @@
 
 #include "kernels/lightning_attention.hpp"
 #include "runtime/data/sampler.hpp"
-#include "runtime/model/context.hpp"
+#include "kernels/context.hpp"
 
 namespace fulgur {
 

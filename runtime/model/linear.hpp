@@ -1,6 +1,6 @@
 #pragma once
 
-#include "runtime/model/context.hpp"
+#include "kernels/context.hpp"
 
 namespace fulgur {
 

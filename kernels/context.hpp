@@ -5,9 +5,9 @@
 
 namespace fulgur {
 
-// What every layer needs to work: where work is queued, and where its tensors come from. Tensors that
+// What an operation made of several kernels needs: where work is queued, and where its tensors come from. Tensors that
 // the backward pass needs are allocated first and live until the caller's Arena::Scope ends; temporaries
-// lie in a Scope of the layer's own.
+// lie in a Scope of the operation's own.
 struct Context {
   Stream& stream;
   Arena& arena;
