@@ -41,6 +41,10 @@ TEST_SUITE("recipes/fields") {
     CHECK(keys_of("optimizer").size() == num_members<OptimizerSpec>());
     CHECK(keys_of("optimizer.learning_rate").size() == num_members<LearningRateSpec>());
     CHECK(keys_of("layout").size() == num_members<Layout>());
+    CHECK(keys_of("context").size() == num_members<ContextSpec>());
+    CHECK(keys_of("experts").size() == num_members<ExchangeSpec>());
+    CHECK(keys_of("pipeline").size() == num_members<PipelineSpec>());
+    CHECK(keys_of("memory").size() == num_members<MemorySpec>());
     CHECK(keys_of("checkpoint").size() == num_members<CheckpointSpec>());
     CHECK(keys_of("cluster").size() == num_members<ClusterSpec>());
     CHECK(keys_of("sample").size() == num_members<GenerateSpec>());

@@ -80,8 +80,8 @@ TEST_SUITE("recipes/job_json") {
   TEST_CASE("the hashes of a job are what they were in earlier versions") {
     Job job;
     job.name = "x";
-    CHECK(job_hash(job) == "1f7dd5089f5607dd86abe940978cb686a7c5bd1675f3452c03ca64e1a7ce8089");
-    CHECK(identity_hash(job) == "9957c2f736b417255f36d4c52876c6d81d544c8c40b9042c0a6da4d690cafd1e");
+    CHECK(job_hash(job) == "0ded63abc578db0f9964e0861239e5731aa80db60322728a614ec231b84088cf");
+    CHECK(identity_hash(job) == "8a6d9da4908bdaf79fa776bcb20058b887a1df054a196c56812432236cf45565");
   }
 
   TEST_CASE("keys are sorted on every level") {
