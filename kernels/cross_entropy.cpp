@@ -50,4 +50,12 @@ void cross_entropy_loss(const CrossEntropyLoss& args, Stream& stream) {
                                          : cuda::cross_entropy_loss(args, stream);
 }
 
+void combine_lse(const CombineLse& args, Stream& stream) {
+  expect_floats(args.parts, {kAny, kAny}, "combine_lse: parts");
+  expect_floats(args.lse, {args.parts.dims[1]}, "combine_lse: lse");
+  if (args.lse.count() == 0) return;
+  return stream.device() == Device::kCpu ? cpu::combine_lse(args, stream)
+                                         : cuda::combine_lse(args, stream);
+}
+
 }  // namespace fulgur

@@ -38,10 +38,18 @@ struct CrossEntropyLoss {
   Tensor lse, target, labels, loss;
 };
 
+// lse[t] = log(sum over p of exp(parts[p, t])), the parts in rising p: that of a whole vocabulary from
+// those of its parts.
+//   parts [P, T], lse [T] float32, dense
+struct CombineLse {
+  Tensor parts, lse;
+};
+
 // Throw std::invalid_argument, naming the tensor, when dims or dtypes do not fit together, or V = 0.
 // Cost: O(T V): two passes over a row forward and one backward.
 void cross_entropy_forward(const CrossEntropyForward& args, Stream& stream);
 void cross_entropy_backward(const CrossEntropyBackward& args, Stream& stream);
 void cross_entropy_loss(const CrossEntropyLoss& args, Stream& stream);
+void combine_lse(const CombineLse& args, Stream& stream);
 
 }  // namespace fulgur

@@ -76,4 +76,20 @@ void cross_entropy_loss(const CrossEntropyLoss& args, Stream& stream) {
   });
 }
 
+void combine_lse(const CombineLse& args, Stream& stream) {
+  stream.run([args] {
+    const auto P = args.parts.dims[0], T = args.parts.dims[1];
+    const auto* parts = args.parts.as<float>();
+    for (std::int64_t t = 0; t < T; ++t) {
+      float largest = parts[t];
+      for (std::int64_t p = 1; p < P; ++p)
+        largest = std::max(largest, parts[p * T + t]);
+      float sum = 0;
+      for (std::int64_t p = 0; p < P; ++p)
+        sum += std::exp(parts[p * T + t] - largest);
+      args.lse.as<float>()[t] = largest + std::log(sum);
+    }
+  });
+}
+
 }  // namespace fulgur::cpu

@@ -63,6 +63,18 @@ __global__ void loss_kernel(const float* lse, const float* target, const std::in
   if (threadIdx.x == 0) *loss += sum;
 }
 
+__global__ void combine_kernel(const float* parts, float* lse, std::int64_t P, std::int64_t T) {
+  const auto t = blockIdx.x * static_cast<std::int64_t>(blockDim.x) + threadIdx.x;
+  if (t >= T) return;
+  float largest = parts[t];
+  for (std::int64_t p = 1; p < P; ++p)
+    largest = fmaxf(largest, parts[p * T + t]);
+  float sum = 0;
+  for (std::int64_t p = 0; p < P; ++p)
+    sum += expf(parts[p * T + t] - largest);
+  lse[t] = largest + logf(sum);
+}
+
 }  // namespace
 
 void cross_entropy_forward(const CrossEntropyForward& args, Stream& stream) {
@@ -88,6 +100,13 @@ void cross_entropy_loss(const CrossEntropyLoss& args, Stream& stream) {
                                                       args.labels.as<std::int32_t>(),
                                                       args.lse.dims[0], args.loss.as<double>());
   check_launch("cross_entropy_loss");
+}
+
+void combine_lse(const CombineLse& args, Stream& stream) {
+  const auto T = args.parts.dims[1];
+  combine_kernel<<<grid_size(divide_up(T, kThreads)), kThreads, 0, native(stream)>>>(
+      args.parts.as<float>(), args.lse.as<float>(), args.parts.dims[0], T);
+  check_launch("combine_lse");
 }
 
 }  // namespace fulgur::cuda

@@ -58,6 +58,9 @@ void cross_entropy_backward(const CrossEntropyBackward&, Stream&) {
 void cross_entropy_loss(const CrossEntropyLoss&, Stream&) {
   refuse("cross_entropy_loss");
 }
+void combine_lse(const CombineLse&, Stream&) {
+  refuse("combine_lse");
+}
 
 void embedding_forward(const EmbeddingForward&, Stream&) {
   refuse("embedding_forward");
@@ -89,6 +92,12 @@ void rms_norm_forward(const RmsNormForward&, Stream&) {
 }
 void rms_norm_backward(const RmsNormBackward&, Stream&) {
   refuse("rms_norm_backward");
+}
+void rms_norm_squares(const RmsNormSquares&, Stream&) {
+  refuse("rms_norm_squares");
+}
+void rms_norm_dots(const RmsNormDots&, Stream&) {
+  refuse("rms_norm_dots");
 }
 
 void router_forward(const RouterForward&, Stream&) {

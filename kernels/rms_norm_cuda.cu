@@ -6,32 +6,64 @@
 namespace fulgur::cuda {
 namespace {
 
-// One block per row. Every thread reads its elements before it writes them, so y may be x, and dx dy.
-__global__ void forward_kernel(const float* x, const float* weight, float* y, float* rstd,
-                               std::int64_t C, float eps) {
-  x += blockIdx.x * C;
-  y += blockIdx.x * C;
+// The sums over whole rows that the caller made, or nothing, and the columns of a whole row.
+struct Sums {
+  const double* sums;
+  double width;
+};
+
+Sums sums_of(const RmsNormParts& parts, std::int64_t C) {
+  if (parts.sums.data == nullptr) return {nullptr, static_cast<double>(C)};
+  return {parts.sums.as<double>(), static_cast<double>(parts.width)};
+}
+
+__device__ double squares(const float* x, std::int64_t C) {
   double sum = 0;
   for (std::int64_t c = threadIdx.x; c < C; c += blockDim.x)
     sum += static_cast<double>(x[c]) * static_cast<double>(x[c]);
-  const auto factor = static_cast<float>(1.0 / sqrt(block_sum(sum) / static_cast<double>(C) + eps));
+  return block_sum(sum);
+}
+
+__device__ double dots(const float* dy, const float* x, const float* weight, std::int64_t C) {
+  double sum = 0;
+  for (std::int64_t c = threadIdx.x; c < C; c += blockDim.x)
+    sum += static_cast<double>(dy[c] * weight[c]) * static_cast<double>(x[c]);
+  return block_sum(sum);
+}
+
+// One block per row. Every thread reads its elements before it writes them, so y may be x, and dx dy.
+__global__ void forward_kernel(const float* x, const float* weight, float* y, float* rstd,
+                               std::int64_t C, float eps, Sums sums) {
+  x += blockIdx.x * C;
+  y += blockIdx.x * C;
+  const double sum = sums.sums == nullptr ? squares(x, C) : sums.sums[blockIdx.x];
+  const auto factor = static_cast<float>(1.0 / sqrt(sum / sums.width + eps));
   for (std::int64_t c = threadIdx.x; c < C; c += blockDim.x)
     y[c] = x[c] * factor * weight[c];
   if (threadIdx.x == 0) rstd[blockIdx.x] = factor;
 }
 
 __global__ void backward_kernel(const float* dy, const float* x, const float* weight,
-                                const float* rstd, float* dx, std::int64_t C) {
+                                const float* rstd, float* dx, std::int64_t C, Sums sums) {
   dy += blockIdx.x * C;
   x += blockIdx.x * C;
   dx += blockIdx.x * C;
   const float factor = rstd[blockIdx.x];
-  double dot = 0;
-  for (std::int64_t c = threadIdx.x; c < C; c += blockDim.x)
-    dot += static_cast<double>(dy[c] * weight[c]) * static_cast<double>(x[c]);
-  const auto mean = static_cast<float>(block_sum(dot) * factor / static_cast<double>(C));
+  const double sum = sums.sums == nullptr ? dots(dy, x, weight, C) : sums.sums[blockIdx.x];
+  const auto mean = static_cast<float>(sum * factor / sums.width);
   for (std::int64_t c = threadIdx.x; c < C; c += blockDim.x)
     dx[c] = factor * (dy[c] * weight[c] - x[c] * factor * mean);
+}
+
+__global__ void squares_kernel(const float* x, double* sums, std::int64_t C) {
+  const double sum = squares(x + blockIdx.x * C, C);
+  if (threadIdx.x == 0) sums[blockIdx.x] = sum;
+}
+
+__global__ void dots_kernel(const float* dy, const float* x, const float* weight, double* sums,
+                            std::int64_t C) {
+  const double sum = dots(dy + blockIdx.x * C, x + blockIdx.x * C, weight, C);
+  if (threadIdx.x == 0) sums[blockIdx.x] = sum;
 }
 
 }  // namespace
@@ -39,7 +71,7 @@ __global__ void backward_kernel(const float* dy, const float* x, const float* we
 void rms_norm_forward(const RmsNormForward& args, Stream& stream) {
   forward_kernel<<<grid_size(args.x.dims[0]), kThreads, 0, native(stream)>>>(
       args.x.as<float>(), args.weight.as<float>(), args.y.as<float>(), args.rstd.as<float>(),
-      args.x.dims[1], args.eps);
+      args.x.dims[1], args.eps, sums_of(args.parts, args.x.dims[1]));
   check_launch("rms_norm_forward");
 }
 
@@ -51,9 +83,22 @@ void rms_norm_backward(const RmsNormBackward& args, Stream& stream) {
                   [=] __device__(std::int64_t t, std::int64_t c) {
                     return static_cast<double>(dy[t * C + c] * (x[t * C + c] * rstd[t]));
                   });
-  backward_kernel<<<grid_size(T), kThreads, 0, native(stream)>>>(dy, x, args.weight.as<float>(),
-                                                                 rstd, args.dx.as<float>(), C);
+  backward_kernel<<<grid_size(T), kThreads, 0, native(stream)>>>(
+      dy, x, args.weight.as<float>(), rstd, args.dx.as<float>(), C, sums_of(args.parts, C));
   check_launch("rms_norm_backward");
+}
+
+void rms_norm_squares(const RmsNormSquares& args, Stream& stream) {
+  squares_kernel<<<grid_size(args.x.dims[0]), kThreads, 0, native(stream)>>>(
+      args.x.as<float>(), args.sums.as<double>(), args.x.dims[1]);
+  check_launch("rms_norm_squares");
+}
+
+void rms_norm_dots(const RmsNormDots& args, Stream& stream) {
+  dots_kernel<<<grid_size(args.x.dims[0]), kThreads, 0, native(stream)>>>(
+      args.dy.as<float>(), args.x.as<float>(), args.weight.as<float>(), args.sums.as<double>(),
+      args.x.dims[1]);
+  check_launch("rms_norm_dots");
 }
 
 }  // namespace fulgur::cuda

@@ -38,6 +38,10 @@ void Stream::synchronize() {
   impl_->synchronize();
 }
 
+const std::shared_ptr<StreamFailure>& Stream::failure() const noexcept {
+  return impl_->failure;
+}
+
 void* Stream::native() const noexcept {
   return impl_->native();
 }

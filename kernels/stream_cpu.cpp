@@ -88,12 +88,7 @@ class CpuStream final : public Stream::Impl {
 
   void synchronize() override {
     record().synchronize();
-    std::exception_ptr failure;
-    {
-      const std::lock_guard lock(mutex_);
-      failure = std::exchange(failure_, nullptr);
-    }
-    if (failure) std::rethrow_exception(failure);
+    if (const auto first = failure->take()) std::rethrow_exception(first);
   }
 
  private:
@@ -130,7 +125,7 @@ class CpuStream final : public Stream::Impl {
     std::vector<Item> items;
     while (take(items)) {
       for (auto& item : items) {
-        if (item.kind == Kind::kWait || !has_failed()) call(item);
+        if (item.kind == Kind::kWait || !failure->is_set()) call(item);
         item.call = nullptr;  // what the work holds is free before anybody hears that it is done
         progress_->advance();
       }
@@ -142,14 +137,8 @@ class CpuStream final : public Stream::Impl {
     try {
       item.call();
     } catch (...) {
-      const std::lock_guard lock(mutex_);
-      if (!failure_) failure_ = std::current_exception();
+      failure->set(std::current_exception());
     }
-  }
-
-  bool has_failed() {
-    const std::lock_guard lock(mutex_);
-    return failure_ != nullptr;
   }
 
   const std::shared_ptr<Progress> progress_ = std::make_shared<Progress>();
@@ -159,7 +148,6 @@ class CpuStream final : public Stream::Impl {
   std::uint64_t queued_ = 0;    // guarded by mutex_: all items ever queued
   bool asleep_ = false;         // guarded by mutex_: the executor waits for arrived_
   bool closing_ = false;        // guarded by mutex_
-  std::exception_ptr failure_;  // guarded by mutex_
   std::jthread executor_;       // the last member: it starts when the others are there
 };
 

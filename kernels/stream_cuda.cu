@@ -4,6 +4,7 @@
 #include <deque>
 #include <exception>
 #include <limits>
+#include <memory>
 #include <mutex>
 #include <utility>
 
@@ -50,17 +51,14 @@ class HostQueue {
  public:
   enum class Kind : bool { kWork, kWait };
 
+  explicit HostQueue(std::shared_ptr<StreamFailure> failure) : failure_(std::move(failure)) {}
+
   void push(std::function<void()> call, Kind kind) {
     const std::lock_guard lock(mutex_);
     items_.push_back({std::move(call), kind});
   }
 
   static void run_next(void* self) { static_cast<HostQueue*>(self)->run_next(); }
-
-  std::exception_ptr take_failure() {
-    const std::lock_guard lock(mutex_);
-    return std::exchange(failure_, nullptr);
-  }
 
  private:
   struct Item {
@@ -70,25 +68,22 @@ class HostQueue {
 
   void run_next() {
     Item item;
-    bool dropped = false;
     {
       const std::lock_guard lock(mutex_);
       item = std::move(items_.front());
       items_.pop_front();
-      dropped = item.kind == Kind::kWork && failure_ != nullptr;
     }
-    if (dropped) return;
+    if (item.kind == Kind::kWork && failure_->is_set()) return;
     try {
       item.call();
     } catch (...) {
-      const std::lock_guard lock(mutex_);
-      if (!failure_) failure_ = std::current_exception();
+      failure_->set(std::current_exception());
     }
   }
 
   std::mutex mutex_;
-  std::deque<Item> items_;      // guarded by mutex_
-  std::exception_ptr failure_;  // guarded by mutex_
+  std::deque<Item> items_;  // guarded by mutex_
+  const std::shared_ptr<StreamFailure> failure_;
 };
 
 // Memory for Scratch stays with the pool instead of going back to the driver at every synchronize.
@@ -139,7 +134,7 @@ class CudaStream final : public Stream::Impl {
 
   void synchronize() override {
     check(cudaStreamSynchronize(stream_.get()), "cudaStreamSynchronize");
-    if (const auto failure = host_.take_failure()) std::rethrow_exception(failure);
+    if (const auto first = failure->take()) std::rethrow_exception(first);
   }
 
  private:
@@ -148,7 +143,7 @@ class CudaStream final : public Stream::Impl {
     check(cudaLaunchHostFunc(stream_.get(), &HostQueue::run_next, &host_), "cudaLaunchHostFunc");
   }
 
-  HostQueue host_;
+  HostQueue host_{failure};
   UniqueHandle<StreamTraits> stream_;
 };
 

@@ -31,6 +31,8 @@ struct Stream::Impl {
   virtual void wait(const Event& event) = 0;  // the event has a state
   virtual void synchronize() = 0;
   virtual void* native() const noexcept = 0;
+
+  const std::shared_ptr<StreamFailure> failure = std::make_shared<StreamFailure>();
 };
 
 namespace cpu {

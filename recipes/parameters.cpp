@@ -18,6 +18,7 @@ double xavier(std::int64_t fan_out, std::int64_t fan_in, double gain = 1) {
 
 struct Cut {
   int tp_dim = -1;
+  std::int64_t tp_parts = 1;
   int ep_dim = -1;
   int etp_dim = -1;
 };
@@ -31,7 +32,8 @@ class Table {
         deep_gain_(std::pow(8.0 * static_cast<double>(model.layers), -0.25)) {}
 
   std::vector<Parameter> build() && {
-    add("embedding", {m_.vocabulary, m_.hidden}, kEmbeddingStd, {.tp_dim = 0});
+    const Cut by_id{.tp_dim = 0, .tp_parts = m_.vocabulary};
+    add("embedding", {m_.vocabulary, m_.hidden}, kEmbeddingStd, by_id);
     for (layer_ = 0; layer_ < m_.layers; ++layer_) {
       prefix_ = fmt::format("layers.{}.", layer_);
       add("norm1", {m_.hidden}, 0, {});
@@ -46,18 +48,20 @@ class Table {
     prefix_.clear();
     layer_ = -1;
     add("final_norm", {m_.hidden}, 0, {});
-    add("head", {m_.vocabulary, m_.hidden}, xavier(m_.vocabulary, m_.hidden), {.tp_dim = 0});
+    add("head", {m_.vocabulary, m_.hidden}, xavier(m_.vocabulary, m_.hidden), by_id);
     return std::move(table_);
   }
 
  private:
   void add_lightning() {
     const auto width = m_.heads * m_.head_dim;
-    auto& qkv = add("attention.qkv", {m_.heads, 3, m_.head_dim, m_.hidden}, 0, {.tp_dim = 0});
+    const Cut by_head{.tp_dim = 0, .tp_parts = m_.heads};
+    auto& qkv = add("attention.qkv", {m_.heads, 3, m_.head_dim, m_.hidden}, 0, by_head);
     qkv.init = qkv_init();
-    add("attention.gate", {width, m_.hidden}, xavier(width, m_.hidden), {.tp_dim = 0});
-    add("attention.norm", {width}, 0, {.tp_dim = 0});
-    add("attention.out", {m_.hidden, width}, xavier(m_.hidden, width, deep_gain_), {.tp_dim = 1});
+    add("attention.gate", {width, m_.hidden}, xavier(width, m_.hidden), by_head);
+    add("attention.norm", {width}, 0, by_head);
+    add("attention.out", {m_.hidden, width}, xavier(m_.hidden, width, deep_gain_),
+        {.tp_dim = 1, .tp_parts = m_.heads});
   }
 
   // Head after head q, k, v: rows of three matrices [H d, C], of which v has the DeepNorm gain.
@@ -76,10 +80,12 @@ class Table {
   void add_softmax() {
     const auto width = m_.heads * m_.head_dim, kv_width = m_.kv_heads * m_.head_dim;
     const auto C = m_.hidden;
-    add("attention.q", {width, C}, xavier(width, C), {.tp_dim = 0});
-    add("attention.k", {kv_width, C}, xavier(kv_width, C), {.tp_dim = 0});
-    add("attention.v", {kv_width, C}, xavier(kv_width, C, deep_gain_), {.tp_dim = 0});
-    add("attention.out", {C, width}, xavier(C, width, deep_gain_), {.tp_dim = 1});
+    const Cut by_kv_head{.tp_dim = 0, .tp_parts = m_.kv_heads};
+    add("attention.q", {width, C}, xavier(width, C), {.tp_dim = 0, .tp_parts = m_.heads});
+    add("attention.k", {kv_width, C}, xavier(kv_width, C), by_kv_head);
+    add("attention.v", {kv_width, C}, xavier(kv_width, C, deep_gain_), by_kv_head);
+    add("attention.out", {C, width}, xavier(C, width, deep_gain_),
+        {.tp_dim = 1, .tp_parts = m_.heads});
   }
 
   void add_experts() {
@@ -98,6 +104,7 @@ class Table {
     p.kind = cut.ep_dim >= 0 ? ParameterKind::kExpert : ParameterKind::kDense;
     p.layer = layer_;
     p.tp_dim = cut.tp_dim;
+    p.tp_parts = cut.tp_parts;
     p.ep_dim = cut.ep_dim;
     p.etp_dim = cut.etp_dim;
     p.init = {{0, p.count(), std}};
@@ -119,6 +126,29 @@ std::int64_t Parameter::count() const {
   for (const auto size : shape)
     product *= size;
   return product;
+}
+
+int tp_copies(const Parameter& parameter, int tp) {
+  if (parameter.tp_dim < 0) return tp;
+  return static_cast<int>(tp / std::min<std::int64_t>(tp, parameter.tp_parts));
+}
+
+ParameterPart part_of(const Parameter& parameter, const Layout& layout, Rank rank) {
+  ParameterPart part{.start = std::vector<std::int64_t>(parameter.shape.size()),
+                     .count = parameter.shape};
+  const auto cut = [&part](int dim, int parts, int index) {
+    if (dim < 0) return;
+    const auto d = static_cast<std::size_t>(dim);
+    part.count[d] /= parts;
+    part.start[d] = part.count[d] * index;
+  };
+  const auto dense = dense_coordinate(rank, layout);
+  const auto expert = expert_coordinate(rank, layout);
+  const int copies = tp_copies(parameter, layout.tp);
+  cut(parameter.tp_dim, layout.tp / copies, dense.tp / copies);
+  cut(parameter.ep_dim, layout.ep, expert.ep);
+  cut(parameter.etp_dim, layout.etp, expert.etp);
+  return part;
 }
 
 AttentionKind attention_kind(const ModelSpec& model, std::int64_t layer) {

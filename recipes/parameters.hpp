@@ -25,6 +25,7 @@ struct Parameter {
   ParameterKind kind = ParameterKind::kDense;
   std::int64_t layer = -1;     // -1: before the layers (embedding) or behind them
   int tp_dim = -1;             // the dim cut over tp; -1: every tp rank has a copy
+  std::int64_t tp_parts = 1;   // it is cut into at most so many parts; more tp ranks share them
   int ep_dim = -1;             // the dim cut over ep
   int etp_dim = -1;            // the dim cut over etp
   bool decays = true;          // by WeightDecayOn
@@ -32,6 +33,17 @@ struct Parameter {
 
   std::int64_t count() const;
 };
+
+// How many neighbouring tp ranks hold the same part of a dense parameter: tp when it is not cut, 1 when
+// it is, and in between for the keys and values of fewer heads than tp ranks.
+int tp_copies(const Parameter& parameter, int tp);
+
+// The part of a parameter that a rank holds: `count` elements from `start` on, in every dim. A cut dim
+// is divided evenly; the rules of a Job see to it that this is possible.
+struct ParameterPart {
+  std::vector<std::int64_t> start, count;
+};
+ParameterPart part_of(const Parameter& parameter, const Layout& layout, Rank rank);
 
 // The single truth about a model's parameters: initialisation, gradient reduction, ZeRO, checkpoints,
 // import and export, and the norm for clipping walk this table; none has its own. In this order, with

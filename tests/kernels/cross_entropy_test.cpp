@@ -134,6 +134,20 @@ TEST_SUITE("kernels/cross_entropy") {
     CHECK(c.logits.values == gradient.values);
   }
 
+  TEST_CASE("the lse of a whole vocabulary is that of its parts' lse, also far from zero") {
+    for (const float shift : {0.0f, 80000.0f, -80000.0f}) {
+      auto parts = test::random_floats({3, 7}, 5, shift - 4, shift + 4);
+      Floats lse({7});
+      Stream stream(Device::kCpu);
+      combine_lse({.parts = parts, .lse = lse}, stream);
+      stream.synchronize();
+      for (std::size_t t = 0; t < 7; ++t) {
+        const Vector column = {parts.values[t], parts.values[7 + t], parts.values[14 + t]};
+        CHECK(lse.values[t] == doctest::Approx(log_sum_exp(column.data(), 3)).epsilon(1e-6));
+      }
+    }
+  }
+
   TEST_CASE("backward equals finite differences of scale times the loss") {
     for (const auto& size : {std::pair{1, 1}, {7, 3}, {13, 31}}) {
       const auto T = size.first, V = size.second;

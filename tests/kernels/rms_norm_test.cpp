@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <deque>
 #include <stdexcept>
 
 #include "tests/support/finite_differences.hpp"
@@ -116,6 +117,62 @@ TEST_SUITE("kernels/rms_norm") {
                       c.stream);
     c.stream.synchronize();
     CHECK(in_place.dy.values == c.dx.values);
+  }
+
+  TEST_CASE("rows cut into parts are normed as whole ones when their sums are added up") {
+    constexpr std::int64_t T = 5, C = 24, kParts = 3, kPart = C / kParts;
+    Case whole(T, C);
+    whole.forward();
+    whole.backward();
+    std::deque<Case> parts;
+    for (std::int64_t p = 0; p < kParts; ++p)
+      parts.emplace_back(T, kPart);
+    test::Doubles squares({T}), dots({T}), sums({T});
+    const auto add = [&](test::Doubles& total) {
+      whole.stream.synchronize();
+      for (std::size_t t = 0; t < total.values.size(); ++t)
+        total.values[t] += sums.values[t];
+    };
+    const auto column = [&](std::size_t p, std::size_t i) {
+      return i / kPart * C + p * kPart + i % kPart;
+    };
+    for (std::size_t p = 0; p < kParts; ++p) {
+      auto& part = parts[p];
+      for (std::size_t i = 0; i < part.x.values.size(); ++i) {
+        part.x.values[i] = whole.x.values[column(p, i)];
+        part.dy.values[i] = whole.dy.values[column(p, i)];
+      }
+      for (std::size_t c = 0; c < kPart; ++c)
+        part.weight.values[c] = whole.weight.values[p * kPart + c];
+      rms_norm_squares({.x = part.x, .sums = sums}, whole.stream);
+      add(squares);
+      rms_norm_dots({.dy = part.dy, .x = part.x, .weight = part.weight, .sums = sums},
+                    whole.stream);
+      add(dots);
+    }
+    for (std::size_t p = 0; p < kParts; ++p) {
+      auto& part = parts[p];
+      rms_norm_forward({.x = part.x,
+                        .weight = part.weight,
+                        .y = part.y,
+                        .rstd = part.rstd,
+                        .eps = Case::kEps,
+                        .parts = {.sums = squares, .width = C}},
+                       whole.stream);
+      rms_norm_backward({.dy = part.dy,
+                         .x = part.x,
+                         .weight = part.weight,
+                         .rstd = part.rstd,
+                         .dx = part.dx,
+                         .dweight = part.dweight,
+                         .parts = {.sums = dots, .width = C}},
+                        whole.stream);
+      whole.stream.synchronize();
+      for (std::size_t i = 0; i < part.x.values.size(); ++i) {
+        CHECK(part.y.values[i] == doctest::Approx(whole.y.values[column(p, i)]).epsilon(1e-6));
+        CHECK(part.dx.values[i] == doctest::Approx(whole.dx.values[column(p, i)]).epsilon(1e-5));
+      }
+    }
   }
 
   TEST_CASE("wrong dims are refused by name") {
