@@ -10,6 +10,8 @@
 namespace fulgur {
 namespace {
 
+constexpr std::int64_t kMaxElements = std::int64_t{1} << 60;
+
 // The largest box that begins at `at` and has at most `most` > 0 elements: whole slices of the outermost
 // dim whose inner coordinates are all zero there.
 Box largest_box(std::span<const std::int64_t> shape, std::int64_t at, std::int64_t most) {
@@ -32,15 +34,85 @@ Box largest_box(std::span<const std::int64_t> shape, std::int64_t at, std::int64
   return box;
 }
 
+// Elements of the box in front of the element at `at`.
+std::int64_t offset_in(const Box& box, std::span<const std::int64_t> at) {
+  std::int64_t offset = 0;
+  for (std::size_t dim = 0; dim < at.size(); ++dim)
+    offset = offset * box.count[dim] + at[dim] - box.start[dim];
+  return offset;
+}
+
+// The outermost dim of the runs of `part` in `whole`: the dims inside it are whole, those outside it are
+// walked through one by one.
+std::size_t run_dim(const Box& whole, const Box& part) {
+  auto dim = part.count.size() - 1;
+  while (dim > 0 && part.count[dim] == whole.count[dim])
+    --dim;
+  return dim;
+}
+
+std::span<const std::int64_t> dims_from(const Box& box, std::size_t dim) {
+  return std::span(box.count).subspan(dim);
+}
+
+std::int64_t product(std::span<const std::int64_t> dims) {
+  return std::accumulate(dims.begin(), dims.end(), std::int64_t{1}, std::multiplies<>());
+}
+
 }  // namespace
 
 std::int64_t Box::elements() const {
-  return std::accumulate(count.begin(), count.end(), std::int64_t{1}, std::multiplies<>());
+  return product(count);
+}
+
+std::string to_text(const Box& box) {
+  std::vector<std::string> dims;
+  for (std::size_t dim = 0; dim < box.start.size(); ++dim)
+    dims.push_back(fmt::format("{}:{}", box.start[dim], box.start[dim] + box.count[dim]));
+  return fmt::format("[{}]", fmt::join(dims, ", "));
+}
+
+std::optional<std::int64_t> count_elements(std::span<const std::int64_t> dims) {
+  if (std::any_of(dims.begin(), dims.end(), [](std::int64_t dim) { return dim < 0; }))
+    return std::nullopt;
+  if (std::find(dims.begin(), dims.end(), 0) != dims.end()) return 0;
+  std::int64_t elements = 1;
+  for (const auto dim : dims) {
+    if (dim > kMaxElements / elements) return std::nullopt;
+    elements *= dim;
+  }
+  return elements;
+}
+
+Box whole_box(std::span<const std::int64_t> shape) {
+  return {.start = std::vector<std::int64_t>(shape.size()), .count = {shape.begin(), shape.end()}};
+}
+
+bool is_inside(const Box& box, std::span<const std::int64_t> shape) {
+  if (box.start.size() != shape.size() || box.count.size() != shape.size()) return false;
+  for (std::size_t dim = 0; dim < shape.size(); ++dim) {
+    const auto start = box.start[dim];
+    if (start < 0 || start >= shape[dim] || box.count[dim] < 1 ||
+        box.count[dim] > shape[dim] - start)
+      return false;
+  }
+  return true;
+}
+
+std::optional<Box> intersection(const Box& a, const Box& b) {
+  Box common{.start = a.start, .count = a.count};
+  for (std::size_t dim = 0; dim < a.start.size(); ++dim) {
+    const auto start = std::max(a.start[dim], b.start[dim]);
+    const auto end = std::min(a.start[dim] + a.count[dim], b.start[dim] + b.count[dim]);
+    if (end <= start) return std::nullopt;
+    common.start[dim] = start;
+    common.count[dim] = end - start;
+  }
+  return common;
 }
 
 std::vector<Box> boxes(std::span<const std::int64_t> shape, std::int64_t begin, std::int64_t end) {
-  const auto total =
-      std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
+  const auto total = product(shape);
   if (shape.empty() || begin < 0 || begin > end || end > total)
     throw std::invalid_argument(
         fmt::format("boxes: the range [{}, {}) is not inside a tensor of shape [{}]", begin, end,
@@ -51,6 +123,26 @@ std::vector<Box> boxes(std::span<const std::int64_t> shape, std::int64_t begin, 
     at += found.back().elements();
   }
   return found;
+}
+
+std::optional<std::int64_t> offset_of_run(const Box& whole, const Box& part) {
+  const auto dim = run_dim(whole, part);
+  if (product(std::span(part.count).first(dim)) != 1) return std::nullopt;
+  return offset_in(whole, part.start);
+}
+
+void copy_box(const Box& part, const Box& from, std::span<const float> source, const Box& to,
+              std::span<float> target) {
+  const auto dim = std::max(run_dim(from, part), run_dim(to, part));
+  const auto run = product(dims_from(part, dim));
+  auto at = part.start;
+  for (auto runs = product(std::span(part.count).first(dim)); runs > 0; --runs) {
+    std::copy_n(source.begin() + offset_in(from, at), run, target.begin() + offset_in(to, at));
+    for (auto outer = dim; outer-- > 0;) {
+      if (++at[outer] < part.start[outer] + part.count[outer]) break;
+      at[outer] = part.start[outer];
+    }
+  }
 }
 
 }  // namespace fulgur

@@ -74,10 +74,17 @@ void Hdf5Object::close(const Hdf5Check& check) {
   check(release_(std::exchange(id_, -1)), "closing an HDF5 object");
 }
 
+Hdf5Object creation_properties(hid_t kind, const Hdf5Check& check) {
+  Hdf5Object properties(check(H5Pcreate(kind), "H5Pcreate"), H5Pclose);
+  check(H5Pset_obj_track_times(properties.get(), false), "H5Pset_obj_track_times");
+  return properties;
+}
+
 Hdf5Object create_hdf5(const fs::path& path) {
   const Hdf5Check check(path, Kind::kIo);
   const auto access = access_properties(check);
-  const auto id = H5Fcreate(path.c_str(), H5F_ACC_EXCL, H5P_DEFAULT, access.get());
+  const auto creation = creation_properties(H5P_FILE_CREATE, check);
+  const auto id = H5Fcreate(path.c_str(), H5F_ACC_EXCL, creation.get(), access.get());
   return {check(id, "H5Fcreate"), H5Fclose};
 }
 
@@ -91,7 +98,7 @@ Hdf5Object create_flat_dataset(hid_t file, const std::string& name, hsize_t elem
                                const Hdf5Check& check) {
   const Hdf5Object space(check(H5Screate_simple(1, &elements, nullptr), "H5Screate_simple"),
                          H5Sclose);
-  const Hdf5Object creation(check(H5Pcreate(H5P_DATASET_CREATE), "H5Pcreate"), H5Pclose);
+  const auto creation = creation_properties(H5P_DATASET_CREATE, check);
   check(H5Pset_layout(creation.get(), H5D_CONTIGUOUS), "H5Pset_layout");
   check(H5Pset_alloc_time(creation.get(), H5D_ALLOC_TIME_EARLY), "H5Pset_alloc_time");
   check(H5Pset_fill_time(creation.get(), H5D_FILL_TIME_NEVER), "H5Pset_fill_time");

@@ -57,6 +57,10 @@ class Hdf5Object {
   Release release_ = nullptr;
 };
 
+// Properties for a new object (H5P_DATASET_CREATE, H5P_GROUP_CREATE, H5P_FILE_CREATE) that keeps no
+// times: equal contents make equal files.
+Hdf5Object creation_properties(hid_t kind, const Hdf5Check& check);
+
 // A new file; it must not exist.
 Hdf5Object create_hdf5(const std::filesystem::path& path);
 // For reading. `name` is what HDF5 opens, `path` what messages say.

@@ -119,7 +119,7 @@ fs::path import_hf(const fs::path& folder, const fs::path& root, Job job) {
   const auto all = parameters_of(job.model);
   for (const auto& parameter : all) {
     manifest.tensors.push_back({"model/" + parameter.name, parameter.shape});
-    ranges.push_back({manifest.tensors.back().name, 0, parameter.count()});
+    ranges.push_back({manifest.tensors.back().name, whole_box(parameter.shape)});
   }
   const auto staging = staging_folder(root, manifest.step);
   ShardWriter writer(staging, 0, ranges);

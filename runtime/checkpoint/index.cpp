@@ -4,6 +4,8 @@
 
 #include <limits>
 #include <map>
+#include <set>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -49,45 +51,50 @@ class IndexWriter {
       for (const auto& piece : shard.pieces) {
         sources_[piece.tensor].push_back({&shard, &piece});
         auto& size = sizes_[{shard.file, piece.dataset}];
-        size = std::max(size, static_cast<hsize_t>(piece.offset + piece.end - piece.begin));
+        size = std::max(size, static_cast<hsize_t>(piece.offset + piece.box.elements()));
       }
+    }
+  }
+
+  // One group per kind of tensor.
+  void write_groups(const Manifest& manifest) const {
+    const auto creation = creation_properties(H5P_GROUP_CREATE, check_);
+    std::set<std::string> kinds;
+    for (const auto& tensor : manifest.tensors)
+      kinds.insert(tensor.name.substr(0, tensor.name.find('/')));
+    for (const auto& kind : kinds) {
+      const auto id = H5Gcreate2(file_, kind.c_str(), H5P_DEFAULT, creation.get(), H5P_DEFAULT);
+      Hdf5Object(check_(id, "H5Gcreate2"), H5Gclose).close(check_);
     }
   }
 
   void write(const TensorRecord& tensor) const {
     const auto space = simple_space(to_hsize(tensor.shape), check_);
-    const Hdf5Object creation(check_(H5Pcreate(H5P_DATASET_CREATE), "H5Pcreate"), H5Pclose);
+    const auto creation = creation_properties(H5P_DATASET_CREATE, check_);
     const float missing = std::numeric_limits<float>::quiet_NaN();
     check_(H5Pset_fill_value(creation.get(), H5T_NATIVE_FLOAT, &missing), "H5Pset_fill_value");
     for (const auto& source : sources_.at(tensor.name))
-      map(tensor, source, space, creation);
-    const Hdf5Object links(check_(H5Pcreate(H5P_LINK_CREATE), "H5Pcreate"), H5Pclose);
-    check_(H5Pset_create_intermediate_group(links.get(), 1), "H5Pset_create_intermediate_group");
+      map(source, space, creation);
     Hdf5Object dataset(check_(H5Dcreate2(file_, tensor.name.c_str(), H5T_IEEE_F32LE, space.get(),
-                                         links.get(), creation.get(), H5P_DEFAULT),
+                                         H5P_DEFAULT, creation.get(), H5P_DEFAULT),
                               "H5Dcreate2"),
                        H5Dclose);
     dataset.close(check_);
   }
 
  private:
-  // A piece is flat, a tensor has dims: box by box. The file name has no folder in it, so that the
-  // checkpoint can be moved.
-  void map(const TensorRecord& tensor, const Source& source, const Hdf5Object& space,
-           const Hdf5Object& creation) const {
+  // The file name has no folder in it, so that the checkpoint can be moved.
+  void map(const Source& source, const Hdf5Object& space, const Hdf5Object& creation) const {
     const auto& piece = *source.piece;
     const hsize_t size = sizes_.at({source.shard->file, piece.dataset});
     const auto from = simple_space({&size, 1}, check_);
-    auto at = static_cast<hsize_t>(piece.offset);
-    for (const auto& box : boxes(tensor.shape, piece.begin, piece.end)) {
-      const auto count = static_cast<hsize_t>(box.elements());
-      select(space, to_hsize(box.start), to_hsize(box.count), check_);
-      select(from, {&at, 1}, {&count, 1}, check_);
-      check_(H5Pset_virtual(creation.get(), space.get(), source.shard->file.c_str(),
-                            piece.dataset.c_str(), from.get()),
-             "H5Pset_virtual");
-      at += count;
-    }
+    const auto at = static_cast<hsize_t>(piece.offset);
+    const auto count = static_cast<hsize_t>(piece.box.elements());
+    select(space, to_hsize(piece.box.start), to_hsize(piece.box.count), check_);
+    select(from, {&at, 1}, {&count, 1}, check_);
+    check_(H5Pset_virtual(creation.get(), space.get(), source.shard->file.c_str(),
+                          piece.dataset.c_str(), from.get()),
+           "H5Pset_virtual");
     check_(H5Sselect_all(space.get()), "H5Sselect_all");
   }
 
@@ -119,6 +126,7 @@ ShardRecord write_index(const fs::path& folder, const Manifest& manifest) {
   write_attribute(file.get(), "step", manifest.step, check);
   write_attribute(file.get(), "tokens", manifest.tokens, check);
   const IndexWriter writer(file.get(), manifest, check);
+  writer.write_groups(manifest);
   for (const auto& tensor : manifest.tensors)
     writer.write(tensor);
   file.close(check);

@@ -45,6 +45,15 @@ const boost::json::array& JsonFields::array(std::string_view key) const {
   return value->get_array();
 }
 
+std::vector<std::int64_t> JsonFields::integers(std::string_view key) const {
+  std::vector<std::int64_t> values;
+  for (const auto& value : array(key)) {
+    if (!is_integer(value)) refuse(key, "a list of integers");
+    values.push_back(value.to_number<std::int64_t>());
+  }
+  return values;
+}
+
 void JsonFields::refuse(std::string_view key, std::string_view expected) const {
   const auto* value = find(key);
   auto got = value == nullptr ? std::string("nothing") : boost::json::serialize(*value);

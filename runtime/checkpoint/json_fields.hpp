@@ -1,9 +1,11 @@
 #pragma once
 
 #include <boost/json.hpp>
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "runtime/checkpoint/files.hpp"
 
@@ -21,6 +23,7 @@ class JsonFields {
   std::string text(std::string_view key) const;
   std::int64_t integer(std::string_view key) const;
   const boost::json::array& array(std::string_view key) const;
+  std::vector<std::int64_t> integers(std::string_view key) const;
   // nullptr when there is none.
   const boost::json::value* find(std::string_view key) const { return object_.if_contains(key); }
   const boost::json::object& object() const noexcept { return object_; }

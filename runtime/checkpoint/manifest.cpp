@@ -15,9 +15,12 @@ namespace {
 namespace fs = std::filesystem;
 namespace json = boost::json;
 
-constexpr std::int64_t kMaxElements = std::int64_t{1} << 60;  // their bytes fit an int64
-constexpr std::size_t kMaxDims = 32;                          // what HDF5 can hold
+constexpr std::size_t kMaxDims = 32;  // what HDF5 can hold
 constexpr std::size_t kMaxName = 1024;
+
+json::array list_to_json(const std::vector<std::int64_t>& values) {
+  return json::array(values.begin(), values.end());
+}
 
 json::object file_to_json(const ShardRecord& shard) {
   return {{"file", shard.file}, {"bytes", shard.bytes}, {"xxh128", shard.xxh128}};
@@ -28,8 +31,8 @@ json::object shard_to_json(const ShardRecord& shard) {
   pieces.reserve(shard.pieces.size());
   for (const auto& piece : shard.pieces) {
     pieces.push_back({{"tensor", piece.tensor},
-                      {"begin", piece.begin},
-                      {"end", piece.end},
+                      {"start", list_to_json(piece.box.start)},
+                      {"count", list_to_json(piece.box.count)},
                       {"dataset", piece.dataset},
                       {"offset", piece.offset},
                       {"xxh128", piece.xxh128}});
@@ -43,8 +46,7 @@ json::array tensors_to_json(const Manifest& manifest) {
   json::array tensors;
   tensors.reserve(manifest.tensors.size());
   for (const auto& tensor : manifest.tensors) {
-    tensors.push_back(
-        {{"name", tensor.name}, {"shape", json::array(tensor.shape.begin(), tensor.shape.end())}});
+    tensors.push_back({{"name", tensor.name}, {"shape", list_to_json(tensor.shape)}});
   }
   return tensors;
 }
@@ -62,8 +64,7 @@ ShardRecord shard_from_json(const json::value& value, const fs::path& path) {
   for (const auto& entry : fields.array("pieces")) {
     const JsonFields piece(entry, path);
     shard.pieces.push_back({.tensor = piece.text("tensor"),
-                            .begin = piece.integer("begin"),
-                            .end = piece.integer("end"),
+                            .box = {piece.integers("start"), piece.integers("count")},
                             .dataset = piece.text("dataset"),
                             .offset = piece.integer("offset"),
                             .xxh128 = piece.text("xxh128")});
@@ -73,12 +74,7 @@ ShardRecord shard_from_json(const json::value& value, const fs::path& path) {
 
 TensorRecord tensor_from_json(const json::value& value, const fs::path& path) {
   const JsonFields fields(value, path);
-  TensorRecord tensor{.name = fields.text("name"), .shape = {}};
-  for (const auto& dim : fields.array("shape")) {
-    if (!is_integer(dim)) fields.refuse("shape", "a list of integers");
-    tensor.shape.push_back(dim.to_number<std::int64_t>());
-  }
-  return tensor;
+  return {.name = fields.text("name"), .shape = fields.integers("shape")};
 }
 
 // A name that is one link of an HDF5 path: no way out of its group.
@@ -109,27 +105,25 @@ void check_tensor(const TensorRecord& tensor, const fs::path& path) {
   if (!is_tensor_name(tensor.name))
     fail_invalid(path,
                  fmt::format("tensor `{}`: expected a name of the form kind/name", tensor.name));
-  std::int64_t elements = 1;
-  bool countable = !tensor.shape.empty() && tensor.shape.size() <= kMaxDims;
-  for (const auto dim : tensor.shape) {
-    countable = countable && dim > 0 && dim <= kMaxElements / elements;
-    if (countable) elements *= dim;
-  }
-  if (!countable)
+  if (tensor.shape.empty() || tensor.shape.size() > kMaxDims ||
+      count_elements(tensor.shape).value_or(0) == 0)
     fail_invalid(path, fmt::format("tensor `{}`: impossible shape [{}]", tensor.name,
                                    fmt::join(tensor.shape, ", ")));
 }
 
-using Elements = std::map<std::string, std::int64_t, std::less<>>;
+using Tensors = std::map<std::string_view, const TensorRecord*>;
 
-void check_piece(const PieceRecord& piece, const ShardRecord& shard, const Elements& elements,
+void check_piece(const PieceRecord& piece, const ShardRecord& shard, const Tensors& tensors,
                  const fs::path& path) {
   const auto where = fmt::format("{}: tensor `{}`", shard.file, piece.tensor);
-  const auto found = elements.find(piece.tensor);
-  if (found == elements.end()) fail_invalid(path, where + ": is not one of the tensors");
-  if (piece.begin < 0 || piece.begin >= piece.end || piece.end > found->second)
-    fail_invalid(path, fmt::format("{}: expected elements between 0 and {}, got [{}, {})", where,
-                                   found->second, piece.begin, piece.end));
+  const auto found = tensors.find(piece.tensor);
+  if (found == tensors.end()) fail_invalid(path, where + ": is not one of the tensors");
+  if (!is_inside(piece.box, found->second->shape))
+    fail_invalid(path,
+                 fmt::format("{}: expected a box inside the shape [{}], got start [{}] and "
+                             "count [{}]",
+                             where, fmt::join(found->second->shape, ", "),
+                             fmt::join(piece.box.start, ", "), fmt::join(piece.box.count, ", ")));
   if (!is_plain(piece.dataset)) fail_invalid(path, where + ": the dataset has no plain name");
   if (piece.offset < 0 || piece.offset > shard.bytes)
     fail_invalid(path, fmt::format("{}: offset {} is outside the file", where, piece.offset));
@@ -185,10 +179,10 @@ Manifest manifest_from_json(const std::string& text, const fs::path& path) {
 void check_manifest(const Manifest& manifest, const fs::path& path) {
   if (manifest.step < 0 || manifest.samples < 0 || manifest.tokens < 0)
     fail_invalid(path, "`step`, `samples` and `tokens` cannot be negative");
-  Elements elements;
+  Tensors tensors;
   for (const auto& tensor : manifest.tensors) {
     check_tensor(tensor, path);
-    if (!elements.emplace(tensor.name, element_count(tensor)).second)
+    if (!tensors.emplace(tensor.name, &tensor).second)
       fail_invalid(path, fmt::format("tensor `{}` is listed twice", tensor.name));
   }
   std::set<std::string_view> files;
@@ -200,15 +194,12 @@ void check_manifest(const Manifest& manifest, const fs::path& path) {
     if (shard.bytes < 0 || !is_hash(shard.xxh128))
       fail_invalid(path, shard.file + ": impossible size or hash");
     for (const auto& piece : shard.pieces)
-      check_piece(piece, shard, elements, path);
+      check_piece(piece, shard, tensors, path);
   }
 }
 
 std::int64_t element_count(const TensorRecord& tensor) {
-  std::int64_t elements = 1;
-  for (const auto dim : tensor.shape)
-    elements *= dim;
-  return elements;
+  return whole_box(tensor.shape).elements();
 }
 
 }  // namespace fulgur

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "runtime/checkpoint/boxes.hpp"
+
 namespace fulgur {
 
 // A checkpoint that cannot be written, or cannot be trusted. The message names the path and the tensor.
@@ -20,13 +22,12 @@ class CheckpointError : public std::runtime_error {
   Kind kind_;
 };
 
-inline constexpr int kCheckpointFormat = 1;
+inline constexpr int kCheckpointFormat = 2;
 
-// A flat range of a logical tensor, where it lies in a shard file, and its hash.
+// A box of a logical tensor, where it lies in a shard file, and its hash.
 struct PieceRecord {
-  std::string tensor;      // "model/layers.3.attention.qkv", "exp_avg/...", "exp_avg_sq/..."
-  std::int64_t begin = 0;  // flat elements of the logical tensor
-  std::int64_t end = 0;
+  std::string tensor;       // "model/layers.3.attention.qkv", "exp_avg/...", "exp_avg_sq/..."
+  Box box;                  // of the logical tensor
   std::string dataset;      // in the shard file
   std::int64_t offset = 0;  // elements into the dataset
   std::string xxh128;       // hex, of the values in memory before writing

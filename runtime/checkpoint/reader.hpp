@@ -16,7 +16,7 @@ namespace fulgur {
 inline constexpr const char* kManifestFile = "manifest.json";
 inline constexpr const char* kManifestHashFile = "manifest.json.sha256";
 
-// A committed checkpoint, opened for reading by logical range: any layout reads from any other.
+// A committed checkpoint, opened for reading by box: any layout reads from any other.
 // Threads: one at a time. Two readers may be used from two threads.
 class CheckpointReader {
  public:
@@ -34,13 +34,18 @@ class CheckpointReader {
   // Throws CheckpointError::Kind::kInvalid when there is no such tensor.
   const std::vector<std::int64_t>& shape(std::string_view tensor) const;
 
-  // Elements [begin, begin + out.size()) of the flat logical tensor. A shard file's hash is checked
-  // before HDF5 parses it, and a piece's hash after it was read. Throws CheckpointError; what stands in
-  // `out` then is not to be used.
+  // The values of a box of a logical tensor, row-major, from whatever boxes were written. A shard file's
+  // hash is checked before HDF5 parses it, and a piece's hash after it was read. Throws CheckpointError,
+  // and std::invalid_argument when out.size() is not the box's elements; what stands in `out` then is not
+  // to be used.
   //
   // Cost: a shard file is hashed once, when something in it is first read, and again only when it was
-  // written to meanwhile. A piece is read and hashed
-  // as a whole even when only a part is wanted; the last such piece is kept.
+  // written to meanwhile. A piece is read and hashed as a whole even when only a part is wanted; the last
+  // such pieces, up to 256 MiB of them, are kept for the boxes beside it. Pieces that are not touched cost
+  // nothing.
+  void read(std::string_view tensor, const Box& box, std::span<float> out);
+
+  // The same for elements [begin, begin + out.size()) of the flat logical tensor, which may be none.
   void read(std::string_view tensor, std::int64_t begin, std::span<float> out);
 
   // Reads and checks all there is: what is wrong, at most one message per shard. Empty when sound.

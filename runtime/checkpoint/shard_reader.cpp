@@ -50,9 +50,8 @@ void ShardReader::read(const PieceRecord& piece, std::span<float> out) {
   hash.update(std::as_bytes(out));
   if (hash.hex() != piece.xxh128)
     fail_invalid(
-        path_, fmt::format("tensor `{}`: the elements [{}, {}) are damaged: expected XXH3-128 {}, "
-                           "got {}",
-                           piece.tensor, piece.begin, piece.end, piece.xxh128, hash.hex()));
+        path_, fmt::format("tensor `{}`: the elements {} are damaged: expected XXH3-128 {}, got {}",
+                           piece.tensor, to_text(piece.box), piece.xxh128, hash.hex()));
 }
 
 }  // namespace fulgur

@@ -27,24 +27,31 @@ std::string kind_of(const PieceRange& range) {
   return range.tensor.substr(0, slash);
 }
 
+std::int64_t elements_of(const PieceRange& range) {
+  const auto& [start, count] = range.box;
+  const auto elements = count_elements(count);
+  if (start.empty() || start.size() != count.size() || !elements || !count_elements(start))
+    throw std::invalid_argument(
+        fmt::format("write_shard: tensor `{}`: impossible box: start [{}], count [{}]",
+                    range.tensor, fmt::join(start, ", "), fmt::join(count, ", ")));
+  return *elements;
+}
+
 // Gives every piece its dataset and offset; the hashes come with the values.
 std::vector<PieceRecord> place_pieces(std::span<const PieceRange> ranges) {
   std::vector<PieceRecord> pieces;
   std::map<std::string, std::int64_t> filled;  // elements per dataset
   for (const auto& range : ranges) {
     const auto kind = kind_of(range);
-    if (range.begin < 0 || range.end < range.begin)
-      throw std::invalid_argument(fmt::format("write_shard: tensor `{}`: impossible range [{}, {})",
-                                              range.tensor, range.begin, range.end));
-    if (range.begin == range.end) continue;
+    const auto elements = elements_of(range);
+    if (elements == 0) continue;
     auto& offset = filled[kind];
     pieces.push_back({.tensor = range.tensor,
-                      .begin = range.begin,
-                      .end = range.end,
+                      .box = range.box,
                       .dataset = kind,
                       .offset = offset,
                       .xxh128 = {}});
-    offset += range.end - range.begin;
+    offset += elements;
   }
   return pieces;
 }
@@ -57,7 +64,7 @@ fs::path shard_path(const fs::path& folder, int rank) {
 std::int64_t bytes_of(std::span<const PieceRecord> pieces) {
   std::int64_t elements = 0;
   for (const auto& piece : pieces)
-    elements += piece.end - piece.begin;
+    elements += piece.box.elements();
   return elements * kElementBytes;
 }
 
@@ -92,7 +99,7 @@ void ShardWriter::lay_out() {
   const Hdf5Check check(path_, Kind::kIo);
   std::map<std::string, std::int64_t> elements;
   for (const auto& piece : record_.pieces)
-    elements[piece.dataset] += piece.end - piece.begin;
+    elements[piece.dataset] += piece.box.elements();
   std::map<std::string, std::int64_t> places;
   auto file = create_hdf5(path_);
   for (const auto& [name, count] : elements) {
@@ -113,13 +120,13 @@ void ShardWriter::append(std::span<const float> values) {
       throw std::invalid_argument(path_.string() + ": more values than the pieces have");
     auto& piece = record_.pieces[piece_];
     const auto count =
-        std::min(static_cast<std::int64_t>(values.size()), piece.end - piece.begin - written_);
+        std::min(static_cast<std::int64_t>(values.size()), piece.box.elements() - written_);
     const auto part = std::as_bytes(values.first(static_cast<std::size_t>(count)));
     hash_.update(part);
     write_at(file_, path_, places_[piece_] + written_ * kElementBytes, part);
     values = values.subspan(static_cast<std::size_t>(count));
     written_ += count;
-    if (written_ < piece.end - piece.begin) continue;
+    if (written_ < piece.box.elements()) continue;
     piece.xxh128 = hash_.hex();
     hash_ = Xxh128();
     written_ = 0;

@@ -12,11 +12,11 @@
 
 namespace fulgur {
 
-// A flat range of a logical tensor, without its values. The part of the name before the first '/' is the
+// A box of a logical tensor, without its values. The part of the name before the first '/' is the
 // kind of the tensor ("model", "exp_avg", "exp_avg_sq").
 struct PieceRange {
   std::string tensor;
-  std::int64_t begin = 0, end = 0;
+  Box box;
 };
 
 // Writes one shard piece by piece, for a writer that does not have all values at once.
@@ -29,10 +29,10 @@ class ShardWriter {
  public:
   // Makes the folder if it is missing, replaces the shard if it is there, and refuses to start on a file
   // system without the space. Throws std::invalid_argument for a rank below 0, a tensor without kind or
-  // an impossible range; empty ranges are left out.
+  // an impossible box; empty boxes are left out.
   ShardWriter(const std::filesystem::path& folder, int rank, std::span<const PieceRange> ranges);
 
-  // The next values: in the order of the ranges, in any portions.
+  // The next values: in the order of the ranges, row-major in each, in any portions.
   void append(std::span<const float> values);
 
   // Makes the file durable. Throws std::invalid_argument when values are missing.

@@ -13,11 +13,11 @@ ShardRecord write_shard(const std::filesystem::path& folder, int rank,
   std::vector<PieceRange> ranges;
   ranges.reserve(pieces.size());
   for (const auto& piece : pieces) {
-    if (piece.end - piece.begin != static_cast<std::int64_t>(piece.values.size()))
+    if (count_elements(piece.box.count) != static_cast<std::int64_t>(piece.values.size()))
       throw std::invalid_argument(
-          fmt::format("write_shard: tensor `{}`: the range [{}, {}) has {} values", piece.tensor,
-                      piece.begin, piece.end, piece.values.size()));
-    ranges.push_back({piece.tensor, piece.begin, piece.end});
+          fmt::format("write_shard: tensor `{}`: a box of [{}] elements has {} values",
+                      piece.tensor, fmt::join(piece.box.count, ", "), piece.values.size()));
+    ranges.push_back({piece.tensor, piece.box});
   }
   ShardWriter writer(folder, rank, ranges);
   for (const auto& piece : pieces)

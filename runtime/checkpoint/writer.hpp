@@ -14,8 +14,8 @@ namespace fulgur {
 // What one rank saves of one logical tensor. The values must stay unchanged during write_shard.
 struct Piece {
   std::string tensor;
-  std::int64_t begin = 0, end = 0;
-  std::span<const float> values;  // end - begin
+  Box box;
+  std::span<const float> values;  // of the box, row-major
 };
 
 // Writes <folder>/shard-<rank>.h5, hashed from memory first, every status checked, fsynced. Makes the

@@ -1,9 +1,11 @@
 #include "runtime/train/checkpointer.hpp"
 
 #include <cstring>
+#include <span>
 #include <utility>
 
 #include "recipes/parameters.hpp"
+#include "runtime/checkpoint/boxes.hpp"
 #include "runtime/checkpoint/folders.hpp"
 
 namespace fulgur {
@@ -63,10 +65,14 @@ void Checkpointer::write(const Manifest& manifest) {
   auto values = snapshot_.begin();
   for (const auto& kind : kKinds) {
     for (const auto& range : owned_) {
-      pieces.push_back({.tensor = kind.prefix + range.parameter->name,
-                        .begin = range.begin,
-                        .end = range.end,
-                        .values = *values++});
+      std::span<const float> rest(*values++);
+      for (auto& box : boxes(range.parameter->shape, range.begin, range.end)) {
+        const auto count = static_cast<std::size_t>(box.elements());
+        pieces.push_back({.tensor = kind.prefix + range.parameter->name,
+                          .box = std::move(box),
+                          .values = rest.first(count)});
+        rest = rest.subspan(count);
+      }
     }
   }
   try {

@@ -9,9 +9,12 @@
 #include <functional>
 #include <iterator>
 #include <numeric>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "runtime/checkpoint/boxes.hpp"
 #include "runtime/checkpoint/reader.hpp"
 #include "runtime/checkpoint/writer.hpp"
 
@@ -34,24 +37,60 @@ inline std::vector<float> values_of(const TensorRecord& tensor, std::int64_t ste
   return values;
 }
 
-// Writes the shards of all ranks; every rank has an equal range of every tensor, as far as that goes.
-inline Manifest write_shards(const fs::path& folder, int ranks, std::int64_t step) {
-  Manifest manifest{.step = step, .samples = 8 * step, .tokens = 64 * step};
-  manifest.tensors = some_tensors();
-  for (int rank = 0; rank < ranks; ++rank) {
+// The values of a box of a tensor, element by element.
+inline std::vector<float> values_in(std::span<const std::int64_t> shape, const Box& box,
+                                    std::span<const float> all) {
+  std::vector<float> values;
+  auto at = box.start;
+  for (auto rest = box.elements(); rest > 0; --rest) {
+    std::int64_t flat = 0;
+    for (std::size_t dim = 0; dim < shape.size(); ++dim)
+      flat = flat * shape[dim] + at[dim];
+    values.push_back(all[static_cast<std::size_t>(flat)]);
+    for (auto dim = shape.size(); dim-- > 0;) {
+      if (++at[dim] < box.start[dim] + box.count[dim]) break;
+      at[dim] = box.start[dim];
+    }
+  }
+  return values;
+}
+
+// What one rank has of one tensor, by the number of the tensor.
+struct Share {
+  std::size_t tensor = 0;
+  Box box;
+};
+
+// Writes one shard per rank, with values_of() in the boxes.
+inline Manifest write_shares(const fs::path& folder, const std::vector<TensorRecord>& tensors,
+                             const std::vector<std::vector<Share>>& shares, std::int64_t step) {
+  Manifest manifest{.step = step, .samples = 8 * step, .tokens = 64 * step, .tensors = tensors};
+  for (std::size_t rank = 0; rank < shares.size(); ++rank) {
     std::vector<std::vector<float>> values;
     std::vector<Piece> pieces;
-    values.reserve(some_tensors().size());
-    for (const auto& tensor : some_tensors()) {
-      const auto count = element_count(tensor);
-      const auto begin = count * rank / ranks, end = count * (rank + 1) / ranks;
-      const auto all = values_of(tensor, step);
-      values.emplace_back(all.begin() + begin, all.begin() + end);
-      pieces.push_back({tensor.name, begin, end, values.back()});
+    values.reserve(shares[rank].size());
+    for (const auto& [number, box] : shares[rank]) {
+      const auto& tensor = tensors[number];
+      values.push_back(values_in(tensor.shape, box, values_of(tensor, step)));
+      pieces.push_back({tensor.name, box, values.back()});
     }
-    manifest.shards.push_back(write_shard(folder, rank, pieces));
+    manifest.shards.push_back(write_shard(folder, static_cast<int>(rank), pieces));
   }
   return manifest;
+}
+
+// The same for some_tensors(); every rank has an equal range of every tensor, as far as that goes.
+inline Manifest write_shards(const fs::path& folder, int ranks, std::int64_t step) {
+  std::vector<std::vector<Share>> shares(static_cast<std::size_t>(ranks));
+  for (int rank = 0; rank < ranks; ++rank) {
+    for (std::size_t tensor = 0; tensor < some_tensors().size(); ++tensor) {
+      const auto count = element_count(some_tensors()[tensor]);
+      for (auto& box :
+           boxes(some_tensors()[tensor].shape, count * rank / ranks, count * (rank + 1) / ranks))
+        shares[static_cast<std::size_t>(rank)].push_back({tensor, std::move(box)});
+    }
+  }
+  return write_shares(folder, some_tensors(), shares, step);
 }
 
 inline fs::path save(const fs::path& root, std::int64_t step, int ranks = 3,

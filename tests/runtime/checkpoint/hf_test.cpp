@@ -103,7 +103,7 @@ fs::path save_model(const fs::path& root, const ModelSpec& model) {
     values.emplace_back(static_cast<std::size_t>(parameter.count()));
     for (auto& value : values.back())
       value = static_cast<float>(random() % 1000) - 500;
-    pieces.push_back({manifest.tensors.back().name, 0, parameter.count(), values.back()});
+    pieces.push_back({manifest.tensors.back().name, whole_box(parameter.shape), values.back()});
   }
   const auto staging = staging_folder(root, 3);
   manifest.shards.push_back(write_shard(staging, 0, pieces));

@@ -5,9 +5,11 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
+#include <random>
 
 #include "runtime/checkpoint/hdf5.hpp"
 #include "tests/runtime/checkpoint/checkpoint_fixture.hpp"
+#include "tests/runtime/checkpoint/random_boxes.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace fulgur {
@@ -66,6 +68,26 @@ TEST_SUITE("runtime/checkpoint/index") {
         CHECK(dataset.shape == tensor.shape);
         CHECK(dataset.values == test::values_of(tensor, 4));
       }
+    }
+  }
+
+  TEST_CASE("the index shows a tensor whole whose shards hold columns, or any boxes") {
+    const TensorRecord tensor{"model/layers.1.experts.in", {5, 2, 7, 6}};
+    std::mt19937 random(2);
+    for (int i = 0; i < 10; ++i) {
+      const test::TemporaryDirectory root;
+      std::vector<std::vector<test::Share>> shares(3);
+      if (i == 0)
+        shares = {{{0, {{0, 0, 0, 0}, {5, 2, 7, 4}}}}, {{0, {{0, 0, 0, 4}, {5, 2, 7, 2}}}}};
+      for (auto& box :
+           i == 0 ? std::vector<Box>{} : test::random_partition(random, tensor.shape, 30))
+        shares[test::below(random, 3)].push_back({0, box});
+      const auto staging = staging_folder(root.path(), 4);
+      const auto path = commit_checkpoint(root.path(), staging,
+                                          test::write_shares(staging, {tensor}, shares, 4), 1);
+      const auto dataset = read_dataset(path / "index.h5", tensor.name);
+      CHECK(dataset.shape == tensor.shape);
+      CHECK(dataset.values == test::values_of(tensor, 4));
     }
   }
 

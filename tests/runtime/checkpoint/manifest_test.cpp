@@ -3,8 +3,8 @@
 #include <doctest/doctest.h>
 
 #include <functional>
+#include <limits>
 
-#include "runtime/checkpoint/coverage.hpp"
 #include "tests/runtime/checkpoint/checkpoint_fixture.hpp"
 
 namespace fulgur {
@@ -15,7 +15,7 @@ using Kind = CheckpointError::Kind;
 
 const std::string kHash(32, 'a');
 
-// Two tensors in two shards.
+// Two tensors in two shards: columns of the first, and all of the second in one.
 Manifest small_manifest() {
   Manifest manifest{.step = 12,
                     .created = "2026-01-31T12:00:00Z",
@@ -25,11 +25,13 @@ Manifest small_manifest() {
                     .tokens = 56,
                     .data_fingerprint = "cafe"};
   manifest.tensors = {{"model/a", {2, 5}}, {"model/b", {3}}};
-  manifest.shards = {{"shard-00000.h5",
-                      4096,
-                      kHash,
-                      {{"model/a", 0, 4, "model", 0, kHash}, {"model/b", 0, 3, "model", 4, kHash}}},
-                     {"shard-00001.h5", 4096, kHash, {{"model/a", 4, 10, "model", 0, kHash}}}};
+  manifest.shards = {
+      {"shard-00000.h5",
+       4096,
+       kHash,
+       {{"model/a", {{0, 0}, {2, 3}}, "model", 0, kHash},
+        {"model/b", {{0}, {3}}, "model", 6, kHash}}},
+      {"shard-00001.h5", 4096, kHash, {{"model/a", {{0, 3}, {2, 2}}, "model", 0, kHash}}}};
   manifest.index = {"index.h5", 800, kHash, {}};
   return manifest;
 }
@@ -37,10 +39,7 @@ Manifest small_manifest() {
 std::string check(const std::function<void(Manifest&)>& change) {
   auto manifest = small_manifest();
   change(manifest);
-  const auto refused = refusal([&] {
-    check_manifest(manifest, "m.json");
-    check_coverage(manifest, "m.json");
-  });
+  const auto refused = refusal([&] { check_manifest(manifest, "m.json"); });
   CHECK(refused.kind == Kind::kInvalid);
   CHECK(refused.says("m.json: "));
   return refused.message;
@@ -57,18 +56,21 @@ TEST_SUITE("runtime/checkpoint/manifest") {
     CHECK(back.step == 12);
     CHECK(back.job == manifest.job);
     CHECK(back.tensors[0].shape == manifest.tensors[0].shape);
-    CHECK(back.shards[1].pieces[0].begin == 4);
-    CHECK(back.shards[0].pieces[1].offset == 4);
+    CHECK(back.shards[1].pieces[0].box == Box{{0, 3}, {2, 2}});
+    CHECK(back.shards[0].pieces[1].offset == 6);
     CHECK_NOTHROW(check_manifest(back, "m.json"));
-    CHECK_NOTHROW(check_coverage(back, "m.json"));
   }
 
-  TEST_CASE("a newer format is refused by its number") {
+  TEST_CASE("another format is refused by its number") {
     auto manifest = small_manifest();
-    manifest.format = 2;
+    manifest.format = kCheckpointFormat + 1;
     const auto refused = refusal([&] { manifest_from_json(to_json(manifest), "m.json"); });
     CHECK(refused.kind == Kind::kInvalid);
-    CHECK(refused.says("format 2 is newer"));
+    CHECK(refused.says("format 3 is newer"));
+    manifest.format = 1;
+    CHECK(refusal([&] {
+            manifest_from_json(to_json(manifest), "m.json");
+          }).says("format 1 is unknown: this program reads format 2"));
   }
 
   TEST_CASE("a text that is no manifest is refused by key or as no JSON") {
@@ -79,6 +81,11 @@ TEST_SUITE("runtime/checkpoint/manifest") {
     auto text = to_json(small_manifest());
     text.replace(text.find("\"step\":12"), 9, "\"step\":1.5");
     CHECK(refusal([&] { manifest_from_json(text, "m.json"); }).says("`step`: expected an integer"));
+    text = to_json(small_manifest());
+    text.replace(text.find("\"start\":[0,0]"), 13, "\"start\":[0,\"\"]");
+    CHECK(refusal([&] {
+            manifest_from_json(text, "m.json");
+          }).says("`start`: expected a list of integers"));
     const auto deep = std::string(100, '[') + std::string(100, ']');
     CHECK(refusal([&] { manifest_from_json(deep, "m.json"); }).says("not JSON"));
   }
@@ -93,7 +100,7 @@ TEST_SUITE("runtime/checkpoint/manifest") {
           std::string::npos);
   }
 
-  TEST_CASE("impossible shapes, ranges and offsets are refused") {
+  TEST_CASE("impossible shapes, boxes and offsets are refused") {
     const auto big = std::int64_t{1} << 40;
     CHECK(check([&](Manifest& m) {
             m.tensors[0].shape = {big, big};
@@ -101,23 +108,16 @@ TEST_SUITE("runtime/checkpoint/manifest") {
     CHECK(check([](Manifest& m) {
             m.tensors[0].shape = {2, 0};
           }).find("impossible shape") != std::string::npos);
-    CHECK(check([](Manifest& m) { m.shards[1].pieces[0].end = 11; }).find("between 0 and 10") !=
-          std::string::npos);
+    for (const Box& box : {Box{{0, 3}, {2, 3}}, Box{{0, -1}, {2, 2}}, Box{{0, 3}, {2, 0}},
+                           Box{{0, 5}, {2, 1}}, Box{{0}, {2}}, Box{{0, 3}, {2}}, Box{},
+                           Box{{0, 3}, {2, std::numeric_limits<std::int64_t>::max()}}}) {
+      const auto message = check([&](Manifest& m) { m.shards[1].pieces[0].box = box; });
+      CHECK(message.find(
+                "shard-00001.h5: tensor `model/a`: expected a box inside the shape [2, 5]") !=
+            std::string::npos);
+    }
     CHECK(check([](Manifest& m) { m.shards[1].pieces[0].offset = -1; }).find("offset -1") !=
           std::string::npos);
-  }
-
-  TEST_CASE("an element that no piece covers is named with its tensor") {
-    CHECK(check([](Manifest& m) { m.shards[1].pieces[0].begin = 6; }) ==
-          "m.json: tensor `model/a`: the elements [4, 6) are in no shard");
-    CHECK(check([](Manifest& m) { m.shards[0].pieces[1].end = 2; }) ==
-          "m.json: tensor `model/b`: the elements [2, 3) are in no shard");
-  }
-
-  TEST_CASE("an element that two pieces cover is named with both shards") {
-    CHECK(check([](Manifest& m) { m.shards[1].pieces[0].begin = 3; }) ==
-          "m.json: tensor `model/a`: the elements [3, 4) are in shard-00000.h5 and in "
-          "shard-00001.h5");
   }
 }
 

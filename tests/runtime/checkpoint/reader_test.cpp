@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <stdexcept>
+
 #include "runtime/checkpoint/hash.hpp"
 #include "runtime/checkpoint/hdf5.hpp"
 #include "tests/runtime/checkpoint/checkpoint_fixture.hpp"
@@ -75,6 +77,13 @@ TEST_SUITE("runtime/checkpoint/reader") {
     const auto refused = refusal([&] { reader.read("model/final_norm", 10, values); });
     CHECK(refused.says("has 13 elements; wanted are [10, 14)"));
     CHECK(refused.kind == Kind::kInvalid);
+    CHECK(refusal([&] {
+            reader.read("model/final_norm", Box{{10}, {4}}, values);
+          }).says("has the shape [13]; wanted is a box with start [10] and count [4]"));
+    CHECK(refusal([&] {
+            reader.read("model/final_norm", Box{{0, 0}, {2, 2}}, values);
+          }).says("has the shape [13]"));
+    CHECK_THROWS_AS(reader.read("model/final_norm", Box{{0}, {3}}, values), std::invalid_argument);
   }
 
   TEST_CASE("a part of a damaged piece is refused, also where the part itself is sound") {
@@ -87,8 +96,8 @@ TEST_SUITE("runtime/checkpoint/reader") {
     std::vector<float> value(1);
     CHECK_NOTHROW(reader.read("exp_avg/final_norm", 3, value));
     const auto refused = refusal([&] { reader.read("model/final_norm", 3, value); });
-    CHECK(refused.says(
-        "shard-00000.h5: tensor `model/final_norm`: the elements [0, 13) are damaged"));
+    CHECK(
+        refused.says("shard-00000.h5: tensor `model/final_norm`: the elements [0:13] are damaged"));
   }
 
   TEST_CASE("shards that were exchanged, or come from another step, are refused") {
@@ -145,19 +154,22 @@ TEST_SUITE("runtime/checkpoint/reader") {
     SUBCASE("a dataset that is too short") {
       replace_shard(path, [&](hid_t file) {
         const fs::path name = "x";
-        create_flat_dataset(file, "model", 139, Hdf5Check(name, Kind::kIo));
+        create_flat_dataset(file, "model", 104, Hdf5Check(name, Kind::kIo));
       });
-      CHECK(read_refusal(path).says("has 139 elements, too few"));
+      CHECK(read_refusal(path).says("has 104 elements, too few"));
     }
   }
 
-  TEST_CASE("a newer checkpoint format is refused by its number") {
+  TEST_CASE("a checkpoint of another format is refused by its number") {
     const test::TemporaryDirectory root;
     const auto path = save(root.path(), 1);
     auto manifest = CheckpointReader(path).manifest();
-    manifest.format = 2;
+    manifest.format = kCheckpointFormat + 1;
     rewrite_manifest(path, manifest);
-    CHECK(read_refusal(path).says("checkpoint format 2 is newer"));
+    CHECK(read_refusal(path).says("checkpoint format 3 is newer"));
+    manifest.format = 1;
+    rewrite_manifest(path, manifest);
+    CHECK(read_refusal(path).says("checkpoint format 1 is unknown: this program reads format 2"));
   }
 
   TEST_CASE("a folder that is no checkpoint is refused by its path") {

@@ -42,7 +42,9 @@ TEST_SUITE("runtime/checkpoint/shard") {
   TEST_CASE("a shard has one dataset per kind, with the pieces one behind the other") {
     const test::TemporaryDirectory directory;
     const std::vector<float> a{1, 2, 3}, b{4, 5}, c{6};
-    const Piece pieces[] = {{"model/a", 10, 13, a}, {"exp_avg/a", 10, 11, c}, {"model/b", 0, 2, b}};
+    const Piece pieces[] = {{"model/a", {{1, 0}, {1, 3}}, a},
+                            {"exp_avg/a", {{10}, {1}}, c},
+                            {"model/b", {{0, 4}, {2, 1}}, b}};
     const auto record = write_shard(directory.path() / "new" / "folder", 7, pieces);
     CHECK(record.file == "shard-00007.h5");
     CHECK(record.bytes == static_cast<std::int64_t>(
@@ -58,7 +60,7 @@ TEST_SUITE("runtime/checkpoint/shard") {
   TEST_CASE("the hash of a piece is XXH3-128 of its bytes") {
     const test::TemporaryDirectory directory;
     const std::vector<float> zero{0};
-    const Piece pieces[] = {{"model/a", 0, 1, zero}};
+    const Piece pieces[] = {{"model/a", {{0}, {1}}, zero}};
     const auto record = write_shard(directory.path(), 0, pieces);
     Xxh128 hash;
     hash.update(std::as_bytes(std::span(zero)));
@@ -68,7 +70,7 @@ TEST_SUITE("runtime/checkpoint/shard") {
 
   TEST_CASE("a rank that owns nothing writes a shard without pieces") {
     const test::TemporaryDirectory directory;
-    const Piece nothing[] = {{"model/a", 5, 5, {}}};
+    const Piece nothing[] = {{"model/a", {{5, 0}, {2, 0}}, {}}};
     CHECK(write_shard(directory.path(), 0, nothing).pieces.empty());
     CHECK(write_shard(directory.path(), 1, {}).pieces.empty());
     CHECK(fs::exists(directory.path() / "shard-00001.h5"));
@@ -77,7 +79,7 @@ TEST_SUITE("runtime/checkpoint/shard") {
   TEST_CASE("a shard of an earlier attempt is replaced") {
     const test::TemporaryDirectory directory;
     const std::vector<float> a{1, 2, 3};
-    const Piece pieces[] = {{"model/a", 0, 3, a}};
+    const Piece pieces[] = {{"model/a", {{0}, {3}}, a}};
     test::write_file(directory.path() / "shard-00000.h5", std::string(100000, 'x'));
     const auto record = write_shard(directory.path(), 0, pieces);
     CHECK(record.bytes < 100000);
@@ -89,16 +91,19 @@ TEST_SUITE("runtime/checkpoint/shard") {
     const auto write = [&](int rank, const Piece& piece) {
       write_shard(directory.path(), rank, {&piece, 1});
     };
-    CHECK_THROWS_AS(write(-1, {"model/a", 0, 3, a}), std::invalid_argument);
-    CHECK_THROWS_AS(write(0, {"model", 0, 3, a}), std::invalid_argument);
-    CHECK_THROWS_AS(write(0, {"model/a", 0, 4, a}), std::invalid_argument);
-    CHECK_THROWS_AS(write(0, {"model/a", -3, 0, a}), std::invalid_argument);
+    CHECK_THROWS_AS(write(-1, {"model/a", {{0}, {3}}, a}), std::invalid_argument);
+    CHECK_THROWS_AS(write(0, {"model", {{0}, {3}}, a}), std::invalid_argument);
+    CHECK_THROWS_AS(write(0, {"model/a", {{0, 0}, {2, 2}}, a}), std::invalid_argument);
+    CHECK_THROWS_AS(write(0, {"model/a", {{-3}, {3}}, a}), std::invalid_argument);
+    CHECK_THROWS_AS(write(0, {"model/a", {{0}, {1, 3}}, a}), std::invalid_argument);
+    CHECK_THROWS_AS(write(0, {"model/a", {{0, 0}, {-1, -3}}, a}), std::invalid_argument);
+    CHECK_THROWS_AS(write(0, {"model/a", {}, std::span(a).first(1)}), std::invalid_argument);
     CHECK(fs::is_empty(directory.path()));
   }
 
   TEST_CASE("a disk without room for a shard is found before writing") {
     const test::TemporaryDirectory directory;
-    const PieceRange range{"model/a", 0, std::int64_t{1} << 55};
+    const PieceRange range{"model/a", {{0, 0}, {std::int64_t{1} << 25, std::int64_t{1} << 30}}};
     const auto refused = refusal([&] { ShardWriter(directory.path(), 0, {&range, 1}); });
     CHECK(refused.kind == Kind::kIo);
     CHECK(refused.says("not enough space"));
@@ -107,7 +112,7 @@ TEST_SUITE("runtime/checkpoint/shard") {
 
   TEST_CASE("a write that fails at any point leaves no file and says so") {
     const std::vector<float> values(1 << 16, 1.5F);
-    const Piece pieces[] = {{"model/a", 0, 1 << 16, values}};
+    const Piece pieces[] = {{"model/a", {{0}, {1 << 16}}, values}};
     const test::TemporaryDirectory directory;
     const auto whole = write_shard(directory.path(), 0, pieces).bytes;
     for (const std::int64_t limit : {std::int64_t{0}, std::int64_t{64}, std::int64_t{1000},
@@ -129,7 +134,7 @@ TEST_SUITE("runtime/checkpoint/shard") {
   TEST_CASE("values can come in any portions") {
     const test::TemporaryDirectory directory;
     const std::vector<float> a{1, 2, 3, 4, 5, 6, 7};
-    const PieceRange ranges[] = {{"model/a", 0, 3}, {"model/b", 0, 4}};
+    const PieceRange ranges[] = {{"model/a", {{0}, {3}}}, {"model/b", {{0, 2}, {2, 2}}}};
     const auto write = [&](std::span<const std::size_t> portions) {
       ShardWriter writer(directory.path(), 0, ranges);
       std::span<const float> rest(a);
