@@ -63,8 +63,8 @@ __device__ void load_state(const Carry& args, std::int64_t slot, std::int64_t he
   const float* matrix = args.states + (slot * args.H + head) * args.d * args.d;
   for (int i = static_cast<int>(threadIdx.x); i < args.d * kColumns; i += kThreads) {
     const int row = i / kColumns, c = column + i % kColumns;
-    const auto at = args.is_transposed ? std::int64_t{c} * args.d + row
-                                       : std::int64_t{row} * args.d + c;
+    const auto at =
+        args.is_transposed ? std::int64_t{c} * args.d + row : std::int64_t{row} * args.d + c;
     state[i] = c < args.d ? matrix[at] : 0.0f;
   }
 }

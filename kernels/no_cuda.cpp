@@ -5,10 +5,12 @@
 
 #include "kernels/devices_impl.hpp"
 #include "kernels/lightning_attention_impl.hpp"
+#include "kernels/lightning_carry_impl.hpp"
 #include "kernels/matmul_impl.hpp"
 #include "kernels/memory_impl.hpp"
 #include "kernels/rotary_impl.hpp"
 #include "kernels/softmax_attention_impl.hpp"
+#include "kernels/softmax_merge_impl.hpp"
 #include "kernels/stream_impl.hpp"
 #include "kernels/transfer_impl.hpp"
 
@@ -72,6 +74,20 @@ void softmax_attention_forward(const SoftmaxAttentionForward&, Stream&) {
 }
 void softmax_attention_backward(const SoftmaxAttentionBackward&, Stream&) {
   refuse("softmax_attention_backward");
+}
+
+void lightning_fold(const LightningFold&, Stream&) {
+  refuse("lightning_fold");
+}
+void lightning_carry_forward(const LightningCarryForward&, Stream&) {
+  refuse("lightning_carry_forward");
+}
+void lightning_carry_backward(const LightningCarryBackward&, Stream&) {
+  refuse("lightning_carry_backward");
+}
+
+void softmax_merge(const SoftmaxMerge&, Stream&) {
+  refuse("softmax_merge");
 }
 
 }  // namespace fulgur::cuda
