@@ -144,11 +144,11 @@ class CpuStream final : public Stream::Impl {
   const std::shared_ptr<Progress> progress_ = std::make_shared<Progress>();
   std::mutex mutex_;
   std::condition_variable arrived_;
-  std::vector<Item> queue_;     // guarded by mutex_
-  std::uint64_t queued_ = 0;    // guarded by mutex_: all items ever queued
-  bool asleep_ = false;         // guarded by mutex_: the executor waits for arrived_
-  bool closing_ = false;        // guarded by mutex_
-  std::jthread executor_;       // the last member: it starts when the others are there
+  std::vector<Item> queue_;   // guarded by mutex_
+  std::uint64_t queued_ = 0;  // guarded by mutex_: all items ever queued
+  bool asleep_ = false;       // guarded by mutex_: the executor waits for arrived_
+  bool closing_ = false;      // guarded by mutex_
+  std::jthread executor_;     // the last member: it starts when the others are there
 };
 
 }  // namespace

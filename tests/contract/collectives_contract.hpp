@@ -45,15 +45,16 @@ void check_all_reduce(Communicator& ranks, Stream& stream, std::int64_t count) {
   for (int r = 0; r < ranks.size(); ++r)
     inputs.push_back(brought_by<T>(r, count));
   for (const ReduceOp op : {ReduceOp::kSum, ReduceOp::kMax}) {
-    auto in = inputs[static_cast<std::size_t>(ranks.rank())];
-    std::vector<T> out(in.size(), T{99});
-    ranks.all_reduce(as_tensor(in), as_tensor(out), op, stream, "apart");
+    const auto& own = inputs[static_cast<std::size_t>(ranks.rank())];
+    Array<T> in(stream, own);
+    Array<T> out(stream, count, T{99});
+    ranks.all_reduce(in.tensor(), out.tensor(), op, stream, "apart");
     stream.synchronize();
-    CHECK(first_difference(out, folded(inputs, op)) == -1);
-    CHECK(first_difference(in, inputs[static_cast<std::size_t>(ranks.rank())]) == -1);
-    ranks.all_reduce(as_tensor(in), as_tensor(in), op, stream, "in place");
+    CHECK(first_difference(out.values(), folded(inputs, op)) == -1);
+    CHECK(first_difference(in.values(), own) == -1);
+    ranks.all_reduce(in.tensor(), in.tensor(), op, stream, "in place");
     stream.synchronize();
-    CHECK(first_difference(in, folded(inputs, op)) == -1);
+    CHECK(first_difference(in.values(), folded(inputs, op)) == -1);
   }
 }
 
@@ -71,41 +72,33 @@ std::vector<T> brought_by_all(int ranks, const Counts& counts) {
 template <class T>
 void check_all_gather_v(Communicator& ranks, Stream& stream, const Counts& counts) {
   const auto self = static_cast<std::size_t>(ranks.rank());
-  auto in = brought_by<T>(ranks.rank(), counts[self]);
+  const auto own = brought_by<T>(ranks.rank(), counts[self]);
   const auto expected = brought_by_all<T>(ranks.size(), counts);
-  std::vector<T> out(expected.size());
-  ranks.all_gather_v(as_tensor(in), as_tensor(out), counts, stream, "uneven");
+  Array<T> in(stream, own);
+  Array<T> out(stream, total(counts));
+  ranks.all_gather_v(in.tensor(), out.tensor(), counts, stream, "uneven");
   stream.synchronize();
-  CHECK(first_difference(out, expected) == -1);
+  CHECK(first_difference(out.values(), expected) == -1);
 
-  std::vector<T> in_place(expected.size());
-  const auto begin =
-      std::accumulate(counts.begin(), counts.begin() + ranks.rank(), std::int64_t{0});
-  std::copy(in.begin(), in.end(), in_place.begin() + begin);
-  const Tensor own =
-      as_tensor(in_place).slice(0, begin, counts[static_cast<std::size_t>(ranks.rank())]);
-  ranks.all_gather_v(own, as_tensor(in_place), counts, stream, "in place");
-  stream.synchronize();
-  CHECK(first_difference(in_place, expected) == -1);
-
-  std::vector<T> whole(expected.size());
+  std::vector<T> with_own(expected.size());
   const auto before = total(Counts(counts.begin(), counts.begin() + ranks.rank()));
-  std::copy(in.begin(), in.end(), whole.begin() + before);
-  const auto all = as_tensor(whole);
-  ranks.all_gather_v(all.slice(0, before, counts[self]), all, counts, stream, "in place");
+  std::copy(own.begin(), own.end(), with_own.begin() + before);
+  Array<T> whole(stream, with_own);
+  ranks.all_gather_v(whole.tensor().slice(0, before, counts[self]), whole.tensor(), counts, stream,
+                     "in place");
   stream.synchronize();
-  CHECK(first_difference(whole, expected) == -1);
+  CHECK(first_difference(whole.values(), expected) == -1);
 }
 
 template <class T>
 void check_all_gather(Communicator& ranks, Stream& stream, std::int64_t count) {
-  auto in = brought_by<T>(ranks.rank(), count);
+  Array<T> in(stream, brought_by<T>(ranks.rank(), count));
+  Array<T> out(stream, count * ranks.size());
+  ranks.all_gather(in.tensor(), out.tensor(), stream);
+  stream.synchronize();
   const auto expected =
       brought_by_all<T>(ranks.size(), Counts(static_cast<std::size_t>(ranks.size()), count));
-  std::vector<T> out(expected.size());
-  ranks.all_gather(as_tensor(in), as_tensor(out), stream);
-  stream.synchronize();
-  CHECK(first_difference(out, expected) == -1);
+  CHECK(first_difference(out.values(), expected) == -1);
 }
 
 template <class T>
@@ -119,16 +112,16 @@ void check_reduce_scatter_v(Communicator& ranks, Stream& stream, const Counts& c
   const auto begin = sums.begin() + std::accumulate(counts.begin(), counts.begin() + ranks.rank(),
                                                     std::int64_t{0});
   const std::vector<T> expected(begin, begin + counts[self]);
-  std::vector<T> out(expected.size());
-  auto in = inputs[self];
+  Array<T> out(stream, counts[self]);
+  Array<T> in(stream, inputs[self]);
   if (equal) {
-    ranks.reduce_scatter(as_tensor(in), as_tensor(out), stream);
+    ranks.reduce_scatter(in.tensor(), out.tensor(), stream);
   } else {
-    ranks.reduce_scatter_v(as_tensor(in), as_tensor(out), counts, stream, "uneven");
+    ranks.reduce_scatter_v(in.tensor(), out.tensor(), counts, stream, "uneven");
   }
   stream.synchronize();
-  CHECK(first_difference(out, expected) == -1);
-  CHECK(first_difference(in, inputs[self]) == -1);
+  CHECK(first_difference(out.values(), expected) == -1);
+  CHECK(first_difference(in.values(), inputs[self]) == -1);
 }
 
 // What goes from rank `from` to rank `to`.
@@ -142,28 +135,29 @@ void check_all_to_all_v(Communicator& ranks, Stream& stream, std::int64_t count)
   const int size = ranks.size();
   const Counts send_counts = uneven(size, count, ranks.rank());
   Counts recv_counts;
-  std::vector<T> in;
+  std::vector<T> given_away;
   std::vector<T> expected;
   for (int r = 0; r < size; ++r) {
     const auto given = parcel<T>(ranks.rank(), r, size, count);
     const auto taken = parcel<T>(r, ranks.rank(), size, count);
-    in.insert(in.end(), given.begin(), given.end());
+    given_away.insert(given_away.end(), given.begin(), given.end());
     expected.insert(expected.end(), taken.begin(), taken.end());
     recv_counts.push_back(static_cast<std::int64_t>(taken.size()));
   }
-  std::vector<T> out(expected.size());
-  ranks.all_to_all_v(as_tensor(in), send_counts, as_tensor(out), recv_counts, stream, "tokens");
+  Array<T> in(stream, given_away);
+  Array<T> out(stream, total(recv_counts));
+  ranks.all_to_all_v(in.tensor(), send_counts, out.tensor(), recv_counts, stream, "tokens");
   stream.synchronize();
-  CHECK(first_difference(out, expected) == -1);
+  CHECK(first_difference(out.values(), expected) == -1);
 }
 
 template <class T>
 void check_broadcast(Communicator& ranks, Stream& stream, std::int64_t count) {
   for (int root = 0; root < ranks.size(); ++root) {
-    auto tensor = brought_by<T>(ranks.rank(), count);
-    ranks.broadcast(as_tensor(tensor), root, stream, "weights");
+    Array<T> weights(stream, brought_by<T>(ranks.rank(), count));
+    ranks.broadcast(weights.tensor(), root, stream, "weights");
     stream.synchronize();
-    CHECK(first_difference(tensor, brought_by<T>(root, count)) == -1);
+    CHECK(first_difference(weights.values(), brought_by<T>(root, count)) == -1);
   }
 }
 
@@ -174,24 +168,21 @@ void check_send_recv(Communicator& ranks, Stream& stream, std::int64_t count) {
   if (size == 1 || size % 2 != 0) return;
   const int right = (ranks.rank() + 1) % size;
   const int left = (ranks.rank() + size - 1) % size;
-  auto one = brought_by<T>(ranks.rank(), count);
-  auto two = brought_by<T>(ranks.rank() + size, count + 1);
-  std::vector<T> from_left_one(one.size());
-  std::vector<T> from_left_two(two.size());
-  std::vector<T> from_right(one.size());
+  Array<T> one(stream, brought_by<T>(ranks.rank(), count));
+  Array<T> two(stream, brought_by<T>(ranks.rank() + size, count + 1));
+  Array<T> from_left_one(stream, count);
+  Array<T> from_left_two(stream, count + 1);
+  Array<T> from_right(stream, count);
   const auto give = [&] {
-    ranks.send(as_tensor(one), right, stream, "one");
-    ranks.send(as_tensor(two), right, stream, "two");
-    ranks.send(as_tensor(one), left, stream);
+    ranks.send(one.tensor(), right, stream, "one");
+    ranks.send(two.tensor(), right, stream, "two");
+    ranks.send(one.tensor(), left, stream);
   };
-  const auto take = [&] {
-    ranks.recv(as_tensor(from_left_one), left, stream, "one");
-    ranks.recv(as_tensor(from_left_two), left, stream, "two");
-    ranks.recv(as_tensor(from_right), right, stream);
+  const auto take = [&] {  // of two ranks left and right are one, whose sends match in call order
+    ranks.recv(from_left_one.tensor(), left, stream, "one");
+    ranks.recv(from_left_two.tensor(), left, stream, "two");
+    ranks.recv(from_right.tensor(), right, stream);
   };
-  if (size == 2) {  // left and right are one rank, whose sends match in call order
-    from_right.swap(from_left_one);
-  }
   if (ranks.rank() % 2 == 0) {
     give();
     take();
@@ -200,9 +191,28 @@ void check_send_recv(Communicator& ranks, Stream& stream, std::int64_t count) {
     give();
   }
   stream.synchronize();
-  CHECK(first_difference(from_left_one, brought_by<T>(left, count)) == -1);
-  CHECK(first_difference(from_left_two, brought_by<T>(left + size, count + 1)) == -1);
-  CHECK(first_difference(from_right, brought_by<T>(right, count)) == -1);
+  CHECK(first_difference(from_left_one.values(), brought_by<T>(left, count)) == -1);
+  CHECK(first_difference(from_left_two.values(), brought_by<T>(left + size, count + 1)) == -1);
+  CHECK(first_difference(from_right.values(), brought_by<T>(right, count)) == -1);
+}
+
+// The inexact sums of all ranks: by all_reduce, and by reduce_scatter of what can be cut evenly.
+template <class T>
+struct InexactSums {
+  std::vector<T> whole;
+  std::vector<T> part;  // of this rank
+};
+
+template <class T>
+InexactSums<T> inexact_sums(Communicator& ranks, Stream& stream, std::int64_t count) {
+  const auto part = count / ranks.size();
+  Array<T> in(stream, inexact<T>(ranks.rank(), count));
+  Array<T> out(stream, count);
+  Array<T> sums(stream, part);
+  ranks.all_reduce(in.tensor(), out.tensor(), ReduceOp::kSum, stream);
+  ranks.reduce_scatter(in.tensor().slice(0, 0, part * ranks.size()), sums.tensor(), stream);
+  stream.synchronize();
+  return {out.values(), sums.values()};
 }
 
 template <class T>
@@ -210,20 +220,25 @@ void check_rank_order(Communicator& ranks, Stream& stream, std::int64_t count) {
   std::vector<std::vector<T>> inputs;
   for (int r = 0; r < ranks.size(); ++r)
     inputs.push_back(inexact<T>(r, count));
-  auto in = inputs[static_cast<std::size_t>(ranks.rank())];
   const auto expected = folded(inputs, ReduceOp::kSum);
-  std::vector<T> out(in.size());
-  ranks.all_reduce(as_tensor(in), as_tensor(out), ReduceOp::kSum, stream);
-  const auto part = static_cast<std::size_t>(count / ranks.size());
-  std::vector<T> sums(part);
-  std::vector<T> in_parts(in.begin(),
-                          in.begin() + static_cast<std::ptrdiff_t>(part) * ranks.size());
-  ranks.reduce_scatter(as_tensor(in_parts), as_tensor(sums), stream);
+  const auto sums = inexact_sums<T>(ranks, stream, count);
+  CHECK(first_difference(sums.whole, expected) == -1);
+  const auto part = static_cast<std::ptrdiff_t>(sums.part.size());
+  const auto begin = expected.begin() + part * ranks.rank();
+  CHECK(first_difference(sums.part, std::vector<T>(begin, begin + part)) == -1);
+}
+
+// Whatever their order, the sums are the same bits on all ranks and when they are made again.
+template <class T>
+void check_same_bits(Communicator& ranks, Stream& stream, std::int64_t count) {
+  const auto sums = inexact_sums<T>(ranks, stream, count);
+  const auto again = inexact_sums<T>(ranks, stream, count);
+  CHECK(first_difference(sums.whole, again.whole) == -1);
+  CHECK(first_difference(sums.part, again.part) == -1);
+  Array<T> of_root(stream, sums.whole);
+  ranks.broadcast(of_root.tensor(), 0, stream);
   stream.synchronize();
-  CHECK(first_difference(out, expected) == -1);
-  const auto begin = expected.begin() + static_cast<std::ptrdiff_t>(part) * ranks.rank();
-  CHECK(first_difference(sums, std::vector<T>(begin, begin + static_cast<std::ptrdiff_t>(part))) ==
-        -1);
+  CHECK(first_difference(sums.whole, of_root.values()) == -1);
 }
 
 }  // namespace fulgur::test

@@ -2,10 +2,15 @@
 
 #include <cstdint>
 #include <limits>
+#include <span>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
+#include "kernels/memory.hpp"
+#include "kernels/stream.hpp"
 #include "kernels/tensor.hpp"
+#include "kernels/transfer.hpp"
 
 namespace fulgur::test {
 
@@ -25,6 +30,36 @@ Tensor as_tensor(std::vector<T>& values) {
   return Tensor::contiguous(values.data(), dtype_of<T>(),
                             Shape{static_cast<std::int64_t>(values.size())});
 }
+
+// Elements on the device of a stream.
+template <class T>
+class Array {
+ public:
+  Array(Stream& stream, std::vector<T> values) : stream_(stream), host_(std::move(values)) {
+    if (stream.device() == Device::kCpu) return;
+    buffer_ = Buffer(stream.device(), host_.size() * sizeof(T) + 1);
+    upload(host_, tensor(), stream);
+  }
+  Array(Stream& stream, std::int64_t count, T value = {})
+      : Array(stream, std::vector<T>(static_cast<std::size_t>(count), value)) {}
+  Array(const Array&) = delete;
+  Array& operator=(const Array&) = delete;
+
+  // A view of all elements as a tensor of one dim.
+  Tensor tensor() {
+    void* data = stream_.device() == Device::kCpu ? host_.data() : buffer_.data();
+    return Tensor::contiguous(data, dtype_of<T>(), Shape{static_cast<std::int64_t>(host_.size())});
+  }
+  // The elements, once the stream has been synchronized.
+  std::vector<T> values() {
+    return stream_.device() == Device::kCpu ? host_ : download<T>(tensor(), stream_);
+  }
+
+ private:
+  Stream& stream_;
+  std::vector<T> host_;
+  Buffer buffer_;
+};
 
 // What rank `rank` brings: whole numbers in [0, 100], so that sums over a few ranks are exact in
 // every dtype but uint8 (which is only moved).

@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "kernels/devices.hpp"
 #include "kernels/stream.hpp"
 #include "runtime/comm/local.hpp"
 
@@ -21,10 +22,41 @@ using RankBody = std::function<void(Communicator&, Stream&)>;
 
 inline constexpr std::chrono::seconds kGenerous{30};
 
-// Runs `body` once for each rank of the group, each on a thread and with a CPU stream of its own,
-// and synchronizes the stream at its end. When a rank throws, the others are aborted and the
-// exception that came first is thrown here.
-inline void run_ranks(Group& group, const RankBody& body) {
+// Makes what the calling thread makes next that of the rank: GPU r is rank r's.
+inline void enter(Device device, int rank) {
+  if (device == Device::kCuda) use_cuda_device(rank);
+}
+
+// A group whose ranks are made by threads of this process: make(rank) on a thread of its own that
+// has entered the rank.
+inline Group make_on_threads(int size, Device device,
+                             const std::function<std::unique_ptr<Communicator>(int)>& make) {
+  Group group(static_cast<std::size_t>(size));
+  std::vector<std::exception_ptr> failures(group.size());
+  std::vector<std::thread> threads;
+  for (int rank = 0; rank < size; ++rank) {
+    threads.emplace_back([&, rank] {
+      const auto r = static_cast<std::size_t>(rank);
+      try {
+        enter(device, rank);
+        group[r] = make(rank);
+      } catch (...) {
+        failures[r] = std::current_exception();
+      }
+    });
+  }
+  for (auto& thread : threads)
+    thread.join();
+  for (const auto& failure : failures) {
+    if (failure) std::rethrow_exception(failure);
+  }
+  return group;
+}
+
+// Runs `body` once for each rank of the group, each on a thread and with a stream of its own, and
+// synchronizes the stream at its end. When a rank throws, the others are aborted and the exception
+// that came first is thrown here.
+inline void run_ranks(Group& group, const RankBody& body, Device device = Device::kCpu) {
   std::mutex mutex;
   std::exception_ptr first;
   std::vector<std::thread> threads;
@@ -32,7 +64,8 @@ inline void run_ranks(Group& group, const RankBody& body) {
   for (auto& communicator : group) {
     threads.emplace_back([&] {
       try {
-        Stream stream(Device::kCpu);
+        enter(device, communicator->rank());
+        Stream stream(device);
         body(*communicator, stream);
         stream.synchronize();
       } catch (...) {

@@ -6,8 +6,9 @@
 
 TEST_SUITE("runtime/comm/local") {
   TEST_CASE("the local backend keeps the contract of a communicator") {
-    fulgur::test::run([](const std::string& name, int size, std::chrono::milliseconds timeout) {
-      return fulgur::make_local_group(name, size, timeout);
-    });
+    fulgur::test::run(
+        {.make_group = [](const std::string& name, int size, std::chrono::milliseconds timeout) {
+          return fulgur::make_local_group(name, size, timeout);
+        }});
   }
 }

@@ -1,11 +1,7 @@
 #pragma once
 
 #include <chrono>
-#include <exception>
-#include <memory>
 #include <string>
-#include <thread>
-#include <vector>
 
 #include "runtime/comm/memory_store.hpp"
 #include "runtime/comm/ucx.hpp"
@@ -17,26 +13,10 @@ namespace fulgur::test {
 // have in a process of its own.
 inline Group make_ucx_group(const std::string& name, int size, std::chrono::milliseconds timeout) {
   MemoryStore store;
-  Group group(static_cast<std::size_t>(size));
-  std::vector<std::exception_ptr> failures(group.size());
-  std::vector<std::thread> threads;
-  for (int rank = 0; rank < size; ++rank) {
-    threads.emplace_back([&, rank] {
-      const auto r = static_cast<std::size_t>(rank);
-      try {
-        const UcxContext context;
-        group[r] = make_ucx_communicator(context, store, {name, rank, size, timeout});
-      } catch (...) {
-        failures[r] = std::current_exception();
-      }
-    });
-  }
-  for (auto& thread : threads)
-    thread.join();
-  for (const auto& failure : failures) {
-    if (failure) std::rethrow_exception(failure);
-  }
-  return group;
+  return make_on_threads(size, Device::kCpu, [&](int rank) {
+    const UcxContext context;
+    return make_ucx_communicator(context, store, {name, rank, size, timeout});
+  });
 }
 
 }  // namespace fulgur::test

@@ -7,6 +7,6 @@
 
 TEST_SUITE("runtime/comm/ucx") {
   TEST_CASE("the UCX backend keeps the contract of a communicator") {
-    fulgur::test::run(fulgur::test::make_ucx_group);
+    fulgur::test::run({.make_group = fulgur::test::make_ucx_group});
   }
 }
