@@ -12,6 +12,7 @@
 #include "kernels/reduce_impl.hpp"
 #include "kernels/rms_norm_impl.hpp"
 #include "kernels/router_impl.hpp"
+#include "kernels/token_drop_impl.hpp"
 #include "kernels/token_permutation_impl.hpp"
 
 namespace fulgur::cuda {
@@ -105,6 +106,16 @@ void router_forward(const RouterForward&, Stream&) {
 }
 void router_backward(const RouterBackward&, Stream&) {
   refuse("router_backward");
+}
+
+void key_runs(const KeyRuns&, Stream&) {
+  refuse("key_runs");
+}
+void count_before(const CountBefore&, Stream&) {
+  refuse("count_before");
+}
+void drop_ranked(const DropRanked&, Stream&) {
+  refuse("drop_ranked");
 }
 
 void sort_by_expert(const SortByExpert&, Stream&) {
