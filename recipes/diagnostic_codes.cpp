@@ -43,6 +43,22 @@ std::span<const DiagnosticCode> diagnostic_codes() noexcept {
       {"E0253", "an unknown kind of cluster"},
       {"E0254", "a sample without a prompt"},
       {"E0255", "no directory for the run"},
+      {"E0261", "more ranks than can be counted"},
+      {"E0262", "the ranks of the experts do not divide those of a pipeline stage"},
+      {"E0263", "the tensor-parallel ranks do not divide the heads"},
+      {"E0264", "the tensor-parallel ranks do not divide the vocabulary"},
+      {"E0265", "key and value heads that can be neither cut nor copied evenly"},
+      {"E0266", "the expert-parallel ranks do not divide the experts"},
+      {"E0267", "the tensor-parallel ranks of an expert do not divide its inner width"},
+      {"E0268", "a sequence with fewer tokens than chunks"},
+      {"E0269", "fewer tokens on a rank than tensor-parallel ranks"},
+      {"E0271", "a pipeline schedule that does not fit the virtual stages"},
+      {"E0272", "interleaved pieces on a single stage"},
+      {"E0273", "more pieces of the pipeline than layers"},
+      {"E0274", "a list of layers that does not fit the pieces of the pipeline"},
+      {"E0275", "a list of layers that does not add up to the model's"},
+      {"E0276", "a load-balancing loss over all layers with more than one pipeline stage"},
+      {"E0277", "more passes of a pipeline stage than can be listed"},
   });
   return kCodes;
 }

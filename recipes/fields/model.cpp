@@ -146,7 +146,7 @@ std::vector<Field> expert_fields() {
            "Its form: gshard per layer, mixtral over all layers together as Hugging Face has it."},
       {.name = "model.capacity_factor",
        .access = kMember<&Job::model, &ModelSpec::capacity_factor>,
-       .range = kNotNegative,
+       .range = {.min = 0, .max = 1 << 14},
        .category = kIdentity,
        .help =
            "An expert takes at most this many times its even share of a micro-batch's tokens and "

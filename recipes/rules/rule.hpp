@@ -26,6 +26,8 @@ struct Rule {
 
 std::span<const Rule> model_rules();
 std::span<const Rule> batch_rules();
+std::span<const Rule> layout_rules();
+std::span<const Rule> pipeline_rules();
 std::span<const Rule> data_rules();
 std::span<const Rule> optimizer_rules();
 std::span<const Rule> run_rules();
