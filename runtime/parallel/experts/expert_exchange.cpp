@@ -28,10 +28,11 @@ void append(const std::vector<std::int32_t>& values, std::vector<std::int32_t>& 
 }  // namespace
 
 ExpertExchange::ExpertExchange(const ExpertGroups& groups, const ExpertWeights& weights,
-                               const ExpertWeights& gradients)
+                               const ExpertWeights& gradients, Recompute recompute)
     : groups_(groups),
       weights_(checked(weights, "experts: w13", "experts: w2")),
-      gradients_(checked(gradients, "experts: dw13", "experts: dw2")) {
+      gradients_(checked(gradients, "experts: dw13", "experts: dw2")),
+      recompute_(recompute) {
   expect_floats(gradients.w13, weights.w13.dims, "experts: dw13");
   if (groups.token_groups < 1) {
     throw std::invalid_argument("experts: expected at least 1 token group, got " +
@@ -138,17 +139,20 @@ Shape ExpertExchange::most_rows(const Saved& saved) const {
 void ExpertExchange::keep_rows(const Context& ctx, std::int64_t rows, Group& group) const {
   group.input = ctx.arena.allocate({rows, width()});
   group.inner = ctx.arena.allocate({rows, 2, inner()});
-  group.activated = ctx.arena.allocate({rows, inner()});
+  if (recompute_ != Recompute::kSelective) group.activated = ctx.arena.allocate({rows, inner()});
 }
 
 void ExpertExchange::work(const Context& ctx, const Group& group, const Tensor& offsets,
                           const Tensor& output) const {
+  const Arena::Scope scope(ctx.arena);
+  const auto rows = group.input.dims[0];
+  const auto activated =
+      group.activated.data != nullptr ? group.activated : ctx.arena.allocate({rows, inner()});
   grouped_matmul(
       {.x = group.input, .w = weights_.w13, .offsets = offsets, .y = rows_of(group.inner)},
       ctx.stream);
-  swiglu_forward({.x = group.inner, .y = group.activated}, ctx.stream);
-  grouped_matmul({.x = group.activated, .w = weights_.w2, .offsets = offsets, .y = output},
-                 ctx.stream);
+  swiglu_forward({.x = group.inner, .y = activated}, ctx.stream);
+  grouped_matmul({.x = activated, .w = weights_.w2, .offsets = offsets, .y = output}, ctx.stream);
 }
 
 void ExpertExchange::forward_here(const Context& ctx, const Forward& args, Saved& saved) const {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "kernels/context.hpp"
+#include "recipes/job.hpp"
 #include "runtime/parallel/experts/row_exchange.hpp"
 
 namespace fulgur {
@@ -33,17 +34,19 @@ struct ExpertWeights {
 // Cost: that of RowExchange for all groups, and 6 R C F/etp multiply-adds for R rows, twice in backward.
 class ExpertExchange {
  public:
-  // `weights` and `gradients` as they are on this rank. Throws std::invalid_argument when their dims do
-  // not fit together. What `groups` names outlives this.
+  // `weights` and `gradients` as they are on this rank. With kSelective, backward calculates again what
+  // the activation function gives. Throws std::invalid_argument when the dims do not fit together. What
+  // `groups` names outlives this.
   ExpertExchange(const ExpertGroups& groups, const ExpertWeights& weights,
-                 const ExpertWeights& gradients);
+                 const ExpertWeights& gradients, Recompute recompute = Recompute::kNone);
 
   // What backward needs of a token group.
   struct Group {
     Tensor rows, slots;  // [T_g, k], [T_g k]: kernels/token_permutation.hpp; own order
     Tensor output;       // [T_g k, C] of the experts, in own order
-    // What this rank's experts worked on, in expert order. `activated` follows from inner.
-    Tensor input, inner, activated;  // [R, C], [R, 2, F/etp], [R, F/etp]
+    // What this rank's experts worked on, in expert order.
+    Tensor input, inner;  // [R, C], [R, 2, F/etp]
+    Tensor activated;     // [R, F/etp]; data is null when backward calculates it again
   };
   struct Saved {
     std::int64_t k = 1;
@@ -64,23 +67,24 @@ class ExpertExchange {
   };
   void forward(const Context& ctx, const Forward& args, Saved& saved) const;
 
-  // Queues what adds a token group's share to the weight gradients. Its operands come from ctx.arena and
-  // from `saved`; they live until the Scope around backward() ends.
+  // Queues what adds a token group's share to the weight gradients.
   using WeightWork = std::function<void(Stream&)>;
   // Takes the work of each group: queues it on ctx.stream at once, or keeps it for later.
   using TakeWork = std::function<void(WeightWork)>;
 
-  // dx and dweights are overwritten; weight gradients are added to.
+  // dx and dweights are overwritten; weight gradients are added to. The work reads `saved` and tensors
+  // from operands.arena, which may be ctx.arena; both streams are the same.
   struct Backward {
     Tensor dout, weights, dx, dweights;
   };
-  void backward(const Context& ctx, const Backward& args, const Saved& saved,
-                const TakeWork& take_work) const;
+  void backward(const Context& ctx, const Context& operands, const Backward& args,
+                const Saved& saved, const TakeWork& take_work) const;
 
  private:
   // With respect to what the experts of a group gave and what lies inside them, in expert order.
   struct Gradients {
     Tensor output, inner;  // [R, C], [R, 2, F/etp]
+    Tensor activated;      // no gradient: Group::activated, perhaps calculated again
   };
 
   std::int64_t num_experts() const { return weights_.w13.dims[0] * groups_.ep.size(); }  // E
@@ -97,6 +101,7 @@ class ExpertExchange {
   void keep_rows(const Context& ctx, std::int64_t rows, Group& group) const;
   void work(const Context& ctx, const Group& group, const Tensor& offsets,
             const Tensor& output) const;
+  Gradients make_gradients(const Context& operands, const Group& group) const;
   void combine(const Context& ctx, const Forward& args, const Saved& saved, std::size_t g) const;
   void forward_here(const Context& ctx, const Forward& args, Saved& saved) const;
   void forward_apart(const Context& ctx, const Forward& args, Saved& saved) const;
@@ -114,6 +119,7 @@ class ExpertExchange {
 
   ExpertGroups groups_;
   ExpertWeights weights_, gradients_;  // w13 with 2 F/etp rows
+  Recompute recompute_;
 };
 
 }  // namespace fulgur

@@ -6,18 +6,27 @@
 
 namespace fulgur {
 
-void ExpertExchange::backward(const Context& ctx, const Backward& args, const Saved& saved,
-                              const TakeWork& take_work) const {
+void ExpertExchange::backward(const Context& ctx, const Context& operands, const Backward& args,
+                              const Saved& saved, const TakeWork& take_work) const {
   expect_floats(args.dout, {saved.cuts.back(), width()}, "experts: dout");
   expect_floats(args.dx, args.dout.dims, "experts: dx");
   expect_floats(args.weights, {saved.cuts.back(), saved.k}, "experts: weights");
   expect_floats(args.dweights, args.weights.dims, "experts: dweights");
   std::vector<Gradients> gradients;
   for (const auto& group : saved.groups)
-    gradients.push_back({.output = ctx.arena.allocate(group.input.dims),
-                         .inner = ctx.arena.allocate(group.inner.dims)});
+    gradients.push_back(make_gradients(operands, group));
   groups_.are_apart() ? backward_apart(ctx, args, saved, gradients, take_work)
                       : backward_here(ctx, args, saved, gradients.front(), take_work);
+}
+
+ExpertExchange::Gradients ExpertExchange::make_gradients(const Context& operands,
+                                                         const Group& group) const {
+  Gradients gradients{.output = operands.arena.allocate(group.input.dims),
+                      .inner = operands.arena.allocate(group.inner.dims),
+                      .activated = group.activated};
+  if (recompute_ == Recompute::kSelective)
+    gradients.activated = operands.arena.allocate({group.input.dims[0], inner()});
+  return gradients;
 }
 
 void ExpertExchange::uncombine(const Context& ctx, const Backward& args, const Saved& saved,
@@ -37,7 +46,9 @@ void ExpertExchange::uncombine(const Context& ctx, const Backward& args, const S
 void ExpertExchange::work_backward(const Context& ctx, const Group& group, const Tensor& offsets,
                                    const Gradients& gradients, const Tensor& dinput) const {
   const Arena::Scope scope(ctx.arena);
-  const auto dactivated = ctx.arena.allocate(group.activated.dims);
+  const auto dactivated = ctx.arena.allocate(gradients.activated.dims);
+  if (recompute_ == Recompute::kSelective)
+    swiglu_forward({.x = group.inner, .y = gradients.activated}, ctx.stream);
   grouped_matmul_input_gradient(
       {.dy = gradients.output, .w = weights_.w2, .offsets = offsets, .dx = dactivated}, ctx.stream);
   swiglu_backward({.dy = dactivated, .x = group.inner, .dx = gradients.inner}, ctx.stream);
@@ -49,7 +60,7 @@ void ExpertExchange::work_backward(const Context& ctx, const Group& group, const
 ExpertExchange::WeightWork ExpertExchange::weight_work(const Group& group, const Tensor& offsets,
                                                        const Gradients& gradients) const {
   const GroupedMatMulWeightGradient w2{
-      .dy = gradients.output, .x = group.activated, .offsets = offsets, .dw = gradients_.w2};
+      .dy = gradients.output, .x = gradients.activated, .offsets = offsets, .dw = gradients_.w2};
   const GroupedMatMulWeightGradient w13{
       .dy = rows_of(gradients.inner), .x = group.input, .offsets = offsets, .dw = gradients_.w13};
   return [w2, w13](Stream& stream) {
