@@ -1,24 +1,39 @@
 #pragma once
 
+#include <cstdint>
 #include <span>
+#include <vector>
 
-#include "kernels/lightning_attention.hpp"
-#include "runtime/data/sampler.hpp"
 #include "kernels/context.hpp"
+#include "runtime/data/sampler.hpp"
+#include "runtime/parallel/context/lightning_context.hpp"
+#include "runtime/parallel/context/ring_attention.hpp"
+#include "runtime/parallel/mesh.hpp"
+#include "runtime/parallel/token_runs.hpp"
 
 namespace fulgur {
 
-// The tokens of one micro-batch on one rank: T tokens, sequences and their documents end to end.
+// The tokens of one global micro-batch that lie on one rank: T rows, its chunks end to end (TokenGrid).
 struct Batch {
-  std::int64_t tokens = 0;     // T
-  Tensor ids;                  // [T] int32
-  Tensor labels;               // [T] int32, kIgnoredLabel where none
-  Tensor positions;            // [T] int32, restart at every document
-  LightningSegments segments;  // one per document, no states in or out
-  Tensor spans;                // [documents, 5] int32, softmax attention's spans
+  TokenGrid grid;
+  std::int64_t tokens = 0;         // T
+  std::vector<std::int64_t> cuts;  // [tp + 1]: the rows of tp rank i between blocks
+  std::int64_t first_row = 0;      // this rank's, cuts[tp rank]
+  std::int64_t rows = 0;           // and their number
+  Tensor ids;                      // [T] int32
+  Tensor labels;                   // [T] int32, kIgnoredLabel where none
+  Tensor positions;                // [T] int32, restart at every document
+  LightningPlan lightning;
+  RingPlan ring;
 };
 
-// Lays the samples end to end and queues their upload. The tensors live in ctx.arena.
-Batch make_batch(const Context& ctx, std::span<const Sample> samples);
+// Lays this rank's part of `samples` out, which are the sequences of its dp rank in order, and queues the
+// upload. The tensors live in ctx.arena. `grid` is that of the global micro-batch.
+Batch make_batch(const Context& ctx, const Mesh& mesh, const TokenGrid& grid,
+                 std::span<const Sample> samples);
+
+// The grid of `sequences` sequences of `length` tokens, all dp ranks together.
+TokenGrid token_grid(const Layout& layout, ContextOrder order, std::int64_t sequences,
+                     std::int64_t length);
 
 }  // namespace fulgur

@@ -9,18 +9,18 @@ namespace {
 std::variant<LightningLayer, SoftmaxLayer> make_attention(const ModelSpec& model,
                                                           std::int64_t layer,
                                                           const ParameterSet& parameters,
-                                                          Device device) {
+                                                          const LayerOptions& options) {
   if (attention_kind(model, layer) == AttentionKind::kSoftmax)
-    return SoftmaxLayer(model, layer, parameters);
-  return LightningLayer(model, layer, parameters, device);
+    return SoftmaxLayer(model, layer, parameters, options);
+  return LightningLayer(model, layer, parameters, options);
 }
 
 }  // namespace
 
 DecoderLayer::DecoderLayer(const ModelSpec& model, std::int64_t layer,
-                           const ParameterSet& parameters, Device device)
-    : attention_(make_attention(model, layer, parameters, device)),
-      moe_(model, layer, parameters),
+                           const ParameterSet& parameters, const LayerOptions& options)
+    : attention_(make_attention(model, layer, parameters, options)),
+      moe_(model, layer, parameters, options),
       norm_eps_(static_cast<float>(model.norm_eps)),
       moe_alpha_(static_cast<float>(model.moe_alpha)),
       moe_beta_(static_cast<float>(model.moe_beta)) {
@@ -37,47 +37,52 @@ DecoderLayer::DecoderLayer(const ModelSpec& model, std::int64_t layer,
 void DecoderLayer::forward(const Context& ctx, const Batch& batch, const Tensor& x,
                            const Tensor& out, const RoutingStatistics& statistics,
                            Saved& saved) const {
+  const auto rows = x.dims[0];
   saved.x = x;
-  saved.h = ctx.arena.allocate(x.dims);
-  saved.rstd1 = ctx.arena.allocate({x.dims[0]});
+  saved.rstd1 = ctx.arena.allocate({rows});
   saved.y = ctx.arena.allocate(x.dims);
   saved.g = ctx.arena.allocate(x.dims);
-  saved.rstd2 = ctx.arena.allocate({x.dims[0]});
+  saved.rstd2 = ctx.arena.allocate({rows});
 
-  rms_norm_forward({.x = x, .weight = norm1_, .y = saved.h, .rstd = saved.rstd1, .eps = norm_eps_},
+  const auto h = ctx.arena.allocate(x.dims);
+  rms_norm_forward({.x = x, .weight = norm1_, .y = h, .rstd = saved.rstd1, .eps = norm_eps_},
                    ctx.stream);
   std::visit(
       [&](const auto& attention) {
-        auto& kept =
-            saved.attention
-                .template emplace<typename std::remove_cvref_t<decltype(attention)>::Saved>();
-        attention.forward(ctx, batch, saved.h, saved.y, kept);
+        using Kept = typename std::remove_cvref_t<decltype(attention)>::Saved;
+        attention.forward(ctx, batch, h, saved.y, saved.attention.template emplace<Kept>());
       },
       attention_);
-  scaled_add({.a = saved.h,
-              .b = saved.y,
-              .y = saved.y,
-              .alpha = attention_alpha_,
-              .beta = attention_beta_},
-             ctx.stream);
+  scaled_add(
+      {.a = h, .b = saved.y, .y = saved.y, .alpha = attention_alpha_, .beta = attention_beta_},
+      ctx.stream);
   rms_norm_forward(
       {.x = saved.y, .weight = norm2_, .y = saved.g, .rstd = saved.rstd2, .eps = norm_eps_},
       ctx.stream);
-  moe_.forward(ctx, saved.g, out, statistics, saved.moe);
+  moe_.forward(ctx, batch.grid, saved.g, out, statistics, saved.moe);
   scaled_add({.a = saved.g, .b = out, .y = out, .alpha = moe_alpha_, .beta = moe_beta_},
              ctx.stream);
 }
 
 void DecoderLayer::backward(const Context& ctx, const Batch& batch, const Tensor& dout,
-                            const Tensor& dprobability, const Saved& saved,
-                            const Tensor& dx) const {
+                            const Tensor& dprobability, const Saved& saved, const Tensor& dx,
+                            WeightGradients& weights) const {
   const Arena::Scope scope(ctx.arena);
-  const auto dblock = ctx.arena.allocate(dout.dims);   // gradient of moe(g), then of attention(h)
   const auto dnormed = ctx.arena.allocate(dout.dims);  // of g, then of h
   const auto dy = ctx.arena.allocate(dout.dims);
+  const auto scaled = [&](const Tensor& gradient, float beta) {
+    const auto result = weights.operands(ctx).arena.allocate(gradient.dims);
+    scaled_add({.a = gradient, .b = gradient, .y = result, .alpha = beta, .beta = 0.0f},
+               ctx.stream);
+    return result;
+  };
 
-  scaled_add({.a = dout, .b = dout, .y = dblock, .alpha = moe_beta_, .beta = 0.0f}, ctx.stream);
-  moe_.backward(ctx, dblock, saved.g, dprobability, saved.moe, dnormed);
+  moe_.backward(ctx,
+                {.dout = scaled(dout, moe_beta_),
+                 .g = saved.g,
+                 .dprobability = dprobability,
+                 .dg = dnormed},
+                saved.moe, weights);
   scaled_add({.a = dout, .b = dnormed, .y = dnormed, .alpha = moe_alpha_}, ctx.stream);
   rms_norm_backward({.dy = dnormed,
                      .x = saved.y,
@@ -87,11 +92,11 @@ void DecoderLayer::backward(const Context& ctx, const Batch& batch, const Tensor
                      .dweight = dnorm2_},
                     ctx.stream);
 
-  scaled_add({.a = dy, .b = dy, .y = dblock, .alpha = attention_beta_, .beta = 0.0f}, ctx.stream);
+  const auto dblock = scaled(dy, attention_beta_);
   std::visit(
       [&](const auto& attention) {
         using Kept = typename std::remove_cvref_t<decltype(attention)>::Saved;
-        attention.backward(ctx, batch, dblock, saved.h, std::get<Kept>(saved.attention), dnormed);
+        attention.backward(ctx, batch, dblock, std::get<Kept>(saved.attention), dnormed, weights);
       },
       attention_);
   scaled_add({.a = dy, .b = dnormed, .y = dnormed, .alpha = attention_alpha_}, ctx.stream);

@@ -11,24 +11,25 @@ namespace fulgur {
 // One layer of the model, post-norm with DeepNorm (docs/math.md 1): the residual is the NORMED input.
 //
 //   h = rms_norm(x; 1)      y   = alpha_attention h + beta_attention attention(h)
-//   g = rms_norm(y; 2)      out = alpha_moe g + beta_moe moe(g)              all [T, C]
+//   g = rms_norm(y; 2)      out = alpha_moe g + beta_moe moe(g)              all [rows, C]
 class DecoderLayer {
  public:
   DecoderLayer(const ModelSpec& model, std::int64_t layer, const ParameterSet& parameters,
-               Device device);
+               const LayerOptions& options);
 
   struct Saved {
-    Tensor x, h, rstd1;  // [T, C], [T, C], [T]
+    Tensor x, rstd1;  // [rows, C], [rows]
     Tensor y, g, rstd2;
     std::variant<LightningLayer::Saved, SoftmaxLayer::Saved> attention;
     MoeLayer::Saved moe;
   };
-  // Keeps a view of x: it must live as long as `saved`.
+  // Keeps a view of x: it must live as long as `saved`. `statistics` are this layer's.
   void forward(const Context& ctx, const Batch& batch, const Tensor& x, const Tensor& out,
                const RoutingStatistics& statistics, Saved& saved) const;
   // dx may be dout. dprobability [E]: of MoeLayer.
   void backward(const Context& ctx, const Batch& batch, const Tensor& dout,
-                const Tensor& dprobability, const Saved& saved, const Tensor& dx) const;
+                const Tensor& dprobability, const Saved& saved, const Tensor& dx,
+                WeightGradients& weights) const;
 
  private:
   std::variant<LightningLayer, SoftmaxLayer> attention_;

@@ -1,8 +1,10 @@
 #pragma once
 
-#include "recipes/job.hpp"
+#include "kernels/rms_norm.hpp"
 #include "runtime/model/batch.hpp"
+#include "runtime/model/layer_options.hpp"
 #include "runtime/model/parameter_set.hpp"
+#include "runtime/model/weight_gradients.hpp"
 
 namespace fulgur {
 
@@ -10,29 +12,40 @@ namespace fulgur {
 //
 //   qkv = silu(h W_qkv^T)      out = (sigmoid(h W_gate^T) * rms_norm(lightning(q, k, v))) W_out^T
 //
-//   h, out [T, C]     A = H d, the attention width
+//   h, out [rows, C]     H heads on this tp rank, A = H d; inside, all T rows
+//
+// The norm spans the heads of all tp ranks. States cross cp ranks (lightning_context.hpp).
 class LightningLayer {
  public:
   LightningLayer(const ModelSpec& model, std::int64_t layer, const ParameterSet& parameters,
-                 Device device);
+                 const LayerOptions& options);
 
   struct Saved {
+    Tensor h;          // [T, C]
     Tensor projected;  // [T, 3 A], before silu
-    Tensor qkv;        // [T, H, 3, d]
-    Tensor o;          // [T, A]
-    Tensor rstd;       // [T]
-    Tensor normed;     // [T, A]
     Tensor gate;       // [T, A], before sigmoid
-    Tensor gated;      // [T, A]
+    Tensor states_in;  // [slots, H, d, d]
+    // From here on: calculated again by backward() when the options say so.
+    Tensor qkv;     // [T, H, 3, d]
+    Tensor o;       // [T, A]
+    Tensor rstd;    // [T]
+    Tensor normed;  // [T, A]
+    Tensor gated;   // [T, A]
   };
   void forward(const Context& ctx, const Batch& batch, const Tensor& h, const Tensor& out,
                Saved& saved) const;
-  // dh is overwritten; weight gradients are added to.
-  void backward(const Context& ctx, const Batch& batch, const Tensor& dout, const Tensor& h,
-                const Saved& saved, const Tensor& dh) const;
+  // dh is overwritten; weight gradients are added to. dout lives as long as `weights` needs it.
+  void backward(const Context& ctx, const Batch& batch, const Tensor& dout, Saved saved,
+                const Tensor& dh, WeightGradients& weights) const;
 
  private:
-  std::int64_t heads_, head_dim_;
+  // From `projected` and `gate` to `gated`, which lies in `kept`.
+  void attend(const Context& ctx, const Context& kept, const Batch& batch, Saved& saved) const;
+  ContextGroup context_group() const;
+  RmsNormParts whole_rows(const Context& ctx, const Tensor& sums) const;
+
+  LayerOptions options_;
+  std::int64_t heads_, head_dim_, width_;  // on this rank; of a head; H d of the whole model
   float norm_eps_;
   Tensor qkv_, gate_, norm_, out_;      // weights
   Tensor dqkv_, dgate_, dnorm_, dout_;  // their gradients

@@ -15,8 +15,10 @@ void linear_input_gradient(const Context& ctx, const Tensor& dy, const Tensor& w
 }
 
 void linear_weight_gradient(const Context& ctx, const Tensor& dy, const Tensor& x,
-                            const Tensor& dweight) {
-  matmul({.a = dy, .b = x, .c = dweight, .transpose_a = Transpose::kYes, .beta = 1.0f}, ctx.stream);
+                            const Tensor& dweight, WeightGradients& weights) {
+  weights.add(ctx, [dy, x, dweight](Stream& stream) {
+    matmul({.a = dy, .b = x, .c = dweight, .transpose_a = Transpose::kYes, .beta = 1.0f}, stream);
+  });
 }
 
 }  // namespace fulgur

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "kernels/context.hpp"
+#include "runtime/model/weight_gradients.hpp"
 
 namespace fulgur {
 
@@ -12,8 +12,8 @@ enum class Accumulate : bool { kNo, kYes };
 void linear_input_gradient(const Context& ctx, const Tensor& dy, const Tensor& weight,
                            const Tensor& dx, Accumulate accumulate);
 
-// dW += dy^T x.
+// dW += dy^T x, now or later: dy and x lie in weights.operands() or live as long.
 void linear_weight_gradient(const Context& ctx, const Tensor& dy, const Tensor& x,
-                            const Tensor& dweight);
+                            const Tensor& dweight, WeightGradients& weights);
 
 }  // namespace fulgur

@@ -4,44 +4,84 @@
 #include "kernels/embedding.hpp"
 #include "kernels/rms_norm.hpp"
 #include "runtime/model/linear.hpp"
+#include "runtime/parallel/row_shards.hpp"
 
 namespace fulgur {
+namespace {
 
-Model::Model(const ModelSpec& model, const ParameterSet& parameters, Device device)
-    : model_(model),
-      embedding_(parameters.weight("embedding")),
-      final_norm_(parameters.weight("final_norm")),
-      head_(parameters.weight("head")),
-      dembedding_(parameters.gradient("embedding")),
-      dfinal_norm_(parameters.gradient("final_norm")),
-      dhead_(parameters.gradient("head")) {
-  for (std::int64_t layer = 0; layer < model.layers; ++layer)
-    layers_.emplace_back(model, layer, parameters, device);
+void call(const PlaceHook& hook, std::int64_t place) {
+  if (hook) hook(place);
 }
 
-void Model::forward(const Context& ctx, const Batch& batch, Saved& saved) const {
-  const Shape activation{batch.tokens, model_.hidden}, routing{model_.layers, model_.experts};
-  saved.routing = {.counts = ctx.arena.allocate(routing, DType::kInt32),
-                   .probability_sums = ctx.arena.allocate(routing, DType::kFloat64)};
-  fill_zero(saved.routing.counts, ctx.stream);
-  fill_zero(saved.routing.probability_sums, ctx.stream);
+}  // namespace
 
-  saved.x = ctx.arena.allocate(activation);
-  embedding_forward({.ids = batch.ids, .weight = embedding_, .y = saved.x}, ctx.stream);
+Model::Model(const ModelSpec& model, const ModelPiece& piece, const ParameterSet& parameters,
+             const LayerOptions& options)
+    : model_(model), piece_(piece), options_(options) {
+  const int tp = options.mesh.layout().tp;
+  first_id_ = static_cast<std::int32_t>(model.vocabulary / tp * options.mesh.dense().tp);
+  if (piece.has_embedding) {
+    embedding_ = parameters.weight("embedding");
+    dembedding_ = parameters.gradient("embedding");
+  }
+  if (piece.has_head) {
+    final_norm_ = parameters.weight("final_norm");
+    dfinal_norm_ = parameters.gradient("final_norm");
+    head_ = parameters.weight("head");
+    dhead_ = parameters.gradient("head");
+  }
+  for (auto layer = piece.first; layer < piece.last; ++layer)
+    layers_.emplace_back(model, layer, parameters, options);
+}
+
+// The rows of this rank; each tp rank knows the ids of its part of the vocabulary.
+void Model::embed(const Context& ctx, const Batch& batch, const Tensor& x) const {
+  const Arena::Scope scope(ctx.arena);
+  auto& tp = options_.mesh.tp();
+  const auto partial = partial_sum(ctx, tp, batch.cuts, x);
+  embedding_forward({.ids = batch.ids, .weight = embedding_, .y = partial, .first_id = first_id_},
+                    ctx.stream);
+  scatter_sum(ctx, tp, batch.cuts, partial, x, "embedding");
+}
+
+void Model::forward(const Context& ctx, const Batch& batch, const Tensor& x,
+                    const RoutingStatistics& routing, Saved& saved, const PlaceHook& before) const {
+  const Shape activation{batch.rows, model_.hidden};
+  saved.out = x;
+  if (piece_.has_embedding) {
+    call(before, kEmbeddingPlace);
+    saved.out = ctx.arena.allocate(activation);
+    embed(ctx, batch, saved.out);
+  }
   saved.layers.resize(layers_.size());
   for (std::size_t l = 0; l < layers_.size(); ++l) {
+    call(before, piece_.first + static_cast<std::int64_t>(l));
     const auto out = ctx.arena.allocate(activation);
-    layers_[l].forward(ctx, batch, saved.x, out, saved.routing, saved.layers[l]);
-    saved.x = out;
+    saved.layers[l].x = saved.out;
+    forward_layer(ctx, batch, l, out, routing, saved.layers[l]);
+    saved.out = out;
   }
-  saved.rstd = ctx.arena.allocate({batch.tokens});
+  if (!piece_.has_head) return;
+  call(before, kHeadPlace);
+  saved.rstd = ctx.arena.allocate({batch.rows});
   saved.hidden = ctx.arena.allocate(activation);
-  rms_norm_forward({.x = saved.x,
+  rms_norm_forward({.x = saved.out,
                     .weight = final_norm_,
                     .y = saved.hidden,
                     .rstd = saved.rstd,
                     .eps = static_cast<float>(model_.norm_eps)},
                    ctx.stream);
+}
+
+void Model::forward_layer(const Context& ctx, const Batch& batch, std::size_t layer,
+                          const Tensor& out, const RoutingStatistics& routing,
+                          DecoderLayer::Saved& saved) const {
+  const auto statistics = routing.of_layer(static_cast<std::int64_t>(layer));
+  if (options_.recompute != Recompute::kFull)
+    return layers_[layer].forward(ctx, batch, saved.x, out, statistics, saved);
+  const Arena::Scope scope(ctx.arena);
+  DecoderLayer::Saved not_kept;
+  layers_[layer].forward(ctx, batch, saved.x, out, statistics, not_kept);
 }
 
 void Model::logits(const Context& ctx, const Tensor& hidden, const Tensor& logits) const {
@@ -51,34 +91,82 @@ void Model::logits(const Context& ctx, const Tensor& hidden, const Tensor& logit
 void Model::loss(const Context& ctx, const Batch& batch, const Tensor& hidden, float scale,
                  const Tensor& loss, const Tensor& dhidden) const {
   const Arena::Scope scope(ctx.arena);
-  const auto logits_ = ctx.arena.allocate({batch.tokens, model_.vocabulary});
-  const auto lse = ctx.arena.allocate({batch.tokens}), target = ctx.arena.allocate({batch.tokens});
-  logits(ctx, hidden, logits_);
-  cross_entropy_forward({.logits = logits_, .labels = batch.labels, .lse = lse, .target = target},
+  auto& tp = options_.mesh.tp();
+  const auto T = batch.tokens;
+  const auto all_hidden = gather_rows(ctx, tp, batch.cuts, hidden, "head input");
+  const auto logits_ = ctx.arena.allocate({T, head_.dims[0]});
+  const auto lse = ctx.arena.allocate({T}), target = ctx.arena.allocate({T});
+  logits(ctx, all_hidden, logits_);
+  cross_entropy_forward({.logits = logits_,
+                         .labels = batch.labels,
+                         .lse = lse,
+                         .target = target,
+                         .first_id = first_id_},
                         ctx.stream);
-  cross_entropy_loss({.lse = lse, .target = target, .labels = batch.labels, .loss = loss},
-                     ctx.stream);
+  if (tp.size() > 1) {
+    const auto parts = ctx.arena.allocate({tp.size(), T});
+    tp.all_gather(lse, parts, ctx.stream, "log-sum-exp");
+    combine_lse({.parts = parts, .lse = lse}, ctx.stream);
+    tp.all_reduce(target, target, ReduceOp::kSum, ctx.stream, "target logits");
+  }
+  const auto own = [&](const Tensor& all) { return all.slice(0, batch.first_row, batch.rows); };
+  cross_entropy_loss(
+      {.lse = own(lse), .target = own(target), .labels = own(batch.labels), .loss = loss},
+      ctx.stream);
   // In place: from here on logits_ holds their gradient, so that there is never a second [T, V].
-  cross_entropy_backward({.logits = logits_, .labels = batch.labels, .lse = lse, .scale = scale},
+  cross_entropy_backward({.logits = logits_,
+                          .labels = batch.labels,
+                          .lse = lse,
+                          .scale = scale,
+                          .first_id = first_id_},
                          ctx.stream);
-  linear_weight_gradient(ctx, logits_, hidden, dhead_);
-  linear_input_gradient(ctx, logits_, head_, dhidden, Accumulate::kNo);
+  WeightGradients at_once;  // so that the logits need not be kept
+  linear_weight_gradient(ctx, logits_, all_hidden, dhead_, at_once);
+  const auto partial = partial_sum(ctx, tp, batch.cuts, dhidden);
+  linear_input_gradient(ctx, logits_, head_, partial, Accumulate::kNo);
+  scatter_sum(ctx, tp, batch.cuts, partial, dhidden, "gradient of head input");
 }
 
-void Model::backward(const Context& ctx, const Batch& batch, const Tensor& dhidden,
-                     const Tensor& dprobability, const Saved& saved) const {
-  rms_norm_backward({.dy = dhidden,
-                     .x = saved.x,
-                     .weight = final_norm_,
-                     .rstd = saved.rstd,
-                     .dx = dhidden,
-                     .dweight = dfinal_norm_},
-                    ctx.stream);
-  for (std::size_t l = layers_.size(); l-- > 0;) {
-    layers_[l].backward(ctx, batch, dhidden, dprobability.select(0, static_cast<std::int64_t>(l)),
-                        saved.layers[l], dhidden);
+void Model::backward(const Context& ctx, const Batch& batch, const Backward& args,
+                     const Saved& saved, WeightGradients& weights, const PlaceHook& after) const {
+  Tensor dout = args.dout;
+  if (piece_.has_head) {
+    rms_norm_backward({.dy = dout,
+                       .x = saved.out,
+                       .weight = final_norm_,
+                       .rstd = saved.rstd,
+                       .dx = args.dx,
+                       .dweight = dfinal_norm_},
+                      ctx.stream);
+    dout = args.dx;
+    call(after, kHeadPlace);
   }
-  embedding_backward({.ids = batch.ids, .dy = dhidden, .dweight = dembedding_}, ctx.stream);
+  for (std::size_t l = layers_.size(); l-- > 0;) {
+    const Backward layer{dout, args.dprobability.select(0, static_cast<std::int64_t>(l)), args.dx};
+    backward_layer(ctx, batch, l, layer, saved.layers[l], weights);
+    dout = args.dx;
+    call(after, piece_.first + static_cast<std::int64_t>(l));
+  }
+  if (!piece_.has_embedding) return;
+  const Arena::Scope scope(ctx.arena);
+  const auto all = gather_rows(ctx, options_.mesh.tp(), batch.cuts, dout, "gradient of embedding");
+  embedding_backward({.ids = batch.ids, .dy = all, .dweight = dembedding_, .first_id = first_id_},
+                     ctx.stream);
+  call(after, kEmbeddingPlace);
+}
+
+void Model::backward_layer(const Context& ctx, const Batch& batch, std::size_t layer,
+                           const Backward& args, const DecoderLayer::Saved& saved,
+                           WeightGradients& weights) const {
+  const auto& decoder = layers_[layer];
+  if (options_.recompute != Recompute::kFull)
+    return decoder.backward(ctx, batch, args.dout, args.dprobability, saved, args.dx, weights);
+  const Arena::Scope scope(ctx.arena);
+  const auto operands = weights.operands(ctx);
+  DecoderLayer::Saved again;
+  const auto statistics = RoutingStatistics::allocate(ctx, 1, model_.experts).of_layer(0);
+  decoder.forward(operands, batch, saved.x, ctx.arena.allocate(saved.x.dims), statistics, again);
+  decoder.backward(ctx, batch, args.dout, args.dprobability, again, args.dx, weights);
 }
 
 }  // namespace fulgur

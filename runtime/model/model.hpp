@@ -1,48 +1,75 @@
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "runtime/model/decoder_layer.hpp"
 
 namespace fulgur {
 
-// The whole model on one rank: embedding, layers, final norm, head, cross-entropy.
+// Called with a place of the model (parameter_set.hpp): before its weights are first used in a forward
+// pass, or when all work on its gradients in a backward pass is queued.
+using PlaceHook = std::function<void(std::int64_t place)>;
+
+// A piece of the model on one rank, or the whole of it: embedding, layers, final norm, head and
+// cross-entropy, as far as they belong to the piece.
 //
-// One micro-batch is forward(), then loss() or logits(), then backward(), all inside one Arena::Scope of
-// the caller. Gradients are added to the ParameterSet's.
+// One micro-batch is forward(), then backward(), inside one Arena::Scope of the caller; where the piece
+// has the head, loss() or logits() come in between. Gradients are added to the ParameterSet's.
+//
+//   x, dx [rows, C]: activations between layers, this rank's rows (Batch)
 class Model {
  public:
-  // `parameters` must outlive the model.
-  Model(const ModelSpec& model, const ParameterSet& parameters, Device device);
+  // `parameters` and what `options` names must outlive the model.
+  Model(const ModelSpec& model, const ModelPiece& piece, const ParameterSet& parameters,
+        const LayerOptions& options);
 
   struct Saved {
-    std::vector<DecoderLayer::Saved> layers;
-    Tensor x, rstd;  // the final norm's input [T, C] and rstd [T]
-    Tensor hidden;   // its output [T, C]
-    RoutingStatistics routing;
+    std::vector<DecoderLayer::Saved> layers;  // only x where everything else is calculated again
+    Tensor out;                               // of the last layer [rows, C]
+    Tensor rstd, hidden;  // with a head: of the final norm [rows], and its output [rows, C]
   };
 
-  // Fills saved.hidden and saved.routing.
-  void forward(const Context& ctx, const Batch& batch, Saved& saved) const;
+  // x is the output of the piece before; not read by the first one. `routing` [layers of the piece, ...].
+  void forward(const Context& ctx, const Batch& batch, const Tensor& x,
+               const RoutingStatistics& routing, Saved& saved, const PlaceHook& before = {}) const;
 
-  // Rows of hidden [R, C] to logits [R, V].
+  // Some rows of hidden [R, C] to logits [R, V / tp]: the vocabulary of this tp rank.
   void logits(const Context& ctx, const Tensor& hidden, const Tensor& logits) const;
 
-  // loss [1] float64 += sum of the tokens' cross-entropy; dhidden [T, C] = scale * its gradient. The
-  // head's weight gradient is added. A scale of 1 / n makes the gradient that of the mean.
+  // loss [1] float64 += the sum of the cross-entropy of this rank's rows; dhidden [rows, C] = scale times
+  // its gradient. The head's weight gradient is added. A scale of 1 / n makes the gradient that of the
+  // mean.
   void loss(const Context& ctx, const Batch& batch, const Tensor& hidden, float scale,
             const Tensor& loss, const Tensor& dhidden) const;
 
-  // dprobability [L, E] float32: gradient of the auxiliary loss (kernels/auxiliary_loss.hpp).
-  // dhidden is overwritten.
-  void backward(const Context& ctx, const Batch& batch, const Tensor& dhidden,
-                const Tensor& dprobability, const Saved& saved) const;
+  // dout: with a head, the gradient of saved.hidden; else of saved.out. dprobability [layers of the
+  // piece, E] float32: gradient of the auxiliary loss (kernels/auxiliary_loss.hpp). dx is overwritten,
+  // and may be dout; the first piece leaves it without meaning.
+  struct Backward {
+    Tensor dout, dprobability, dx;
+  };
+  void backward(const Context& ctx, const Batch& batch, const Backward& args, const Saved& saved,
+                WeightGradients& weights, const PlaceHook& after = {}) const;
+
+  const ModelPiece& piece() const noexcept { return piece_; }
+  std::int64_t num_layers() const noexcept { return piece_.last - piece_.first; }
 
  private:
+  void embed(const Context& ctx, const Batch& batch, const Tensor& x) const;
+  void forward_layer(const Context& ctx, const Batch& batch, std::size_t layer, const Tensor& out,
+                     const RoutingStatistics& routing, DecoderLayer::Saved& saved) const;
+  void backward_layer(const Context& ctx, const Batch& batch, std::size_t layer,
+                      const Backward& args, const DecoderLayer::Saved& saved,
+                      WeightGradients& weights) const;
+
   ModelSpec model_;
+  ModelPiece piece_;
+  LayerOptions options_;
   std::vector<DecoderLayer> layers_;
   Tensor embedding_, final_norm_, head_;
   Tensor dembedding_, dfinal_norm_, dhead_;
+  std::int32_t first_id_;  // of the vocabulary of this tp rank
 };
 
 }  // namespace fulgur

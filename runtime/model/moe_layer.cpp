@@ -1,112 +1,101 @@
 #include "runtime/model/moe_layer.hpp"
 
-#include "kernels/activation.hpp"
-#include "kernels/grouped_matmul.hpp"
+#include <string>
+#include <utility>
+
 #include "kernels/router.hpp"
-#include "kernels/token_permutation.hpp"
 #include "runtime/model/linear.hpp"
+#include "runtime/parallel/experts/global_router.hpp"
 
 namespace fulgur {
+namespace {
 
-MoeLayer::MoeLayer(const ModelSpec& model, std::int64_t layer, const ParameterSet& parameters)
-    : layer_(layer),
-      experts_(model.experts),
-      k_(model.experts_per_token),
-      hidden_(model.hidden),
-      inner_(model.expert_hidden) {
-  const auto prefix = "layers." + std::to_string(layer) + ".";
-  const Shape w13_dims{experts_, 2 * inner_, hidden_};
-  router_ = parameters.weight(prefix + "router");
-  drouter_ = parameters.gradient(prefix + "router");
-  w13_ = parameters.weight(prefix + "experts.w13").view(w13_dims);
-  dw13_ = parameters.gradient(prefix + "experts.w13").view(w13_dims);
-  w2_ = parameters.weight(prefix + "experts.w2");
-  dw2_ = parameters.gradient(prefix + "experts.w2");
+std::string prefix(std::int64_t layer) {
+  return "layers." + std::to_string(layer) + ".";
 }
 
-void MoeLayer::forward(const Context& ctx, const Tensor& g, const Tensor& out,
-                       const RoutingStatistics& statistics, Saved& saved) const {
-  const auto T = g.dims[0], M = T * k_;
-  saved.probabilities = ctx.arena.allocate({T, experts_});
+ExpertGroups expert_groups(const LayerOptions& options) {
+  auto& mesh = options.mesh;
+  return {.stage = mesh.stage(),
+          .ep = mesh.ep(),
+          .etp = mesh.etp(),
+          .ep_stream = mesh.ep_stream(),
+          .etp_stream = mesh.etp_stream(),
+          .token_groups = options.token_groups};
+}
+
+}  // namespace
+
+MoeLayer::MoeLayer(const ModelSpec& model, std::int64_t layer, const ParameterSet& parameters,
+                   const LayerOptions& options)
+    : options_(options),
+      k_(model.experts_per_token),
+      capacity_factor_(model.capacity_factor),
+      router_(parameters.weight(prefix(layer) + "router")),
+      drouter_(parameters.gradient(prefix(layer) + "router")),
+      exchange_(expert_groups(options),
+                {.w13 = parameters.weight(prefix(layer) + "experts.w13"),
+                 .w2 = parameters.weight(prefix(layer) + "experts.w2")},
+                {.w13 = parameters.gradient(prefix(layer) + "experts.w13"),
+                 .w2 = parameters.gradient(prefix(layer) + "experts.w2")},
+                options.recompute) {}
+
+void MoeLayer::forward(const Context& ctx, const TokenGrid& grid, const Tensor& g,
+                       const Tensor& out, const RoutingStatistics& statistics, Saved& saved) const {
+  const auto T = g.dims[0], E = router_.dims[0];
+  saved.probabilities = ctx.arena.allocate({T, E});
   saved.weights = ctx.arena.allocate({T, k_});
   saved.experts = ctx.arena.allocate({T, k_}, DType::kInt32);
-  saved.rows = ctx.arena.allocate({T, k_}, DType::kInt32);
-  saved.slots = ctx.arena.allocate({M}, DType::kInt32);
-  saved.offsets = ctx.arena.allocate({experts_ + 1}, DType::kInt32);
-  saved.permuted = ctx.arena.allocate({M, hidden_});
-  saved.inner = ctx.arena.allocate({M, 2, inner_});
-  saved.activated = ctx.arena.allocate({M, inner_});
-  saved.expert_out = ctx.arena.allocate({M, hidden_});
-
-  const Arena::Scope scope(ctx.arena);
-  const auto logits = ctx.arena.allocate({T, experts_});
-  linear_forward(ctx, g, router_, logits);
-  router_forward({.logits = logits,
-                  .probabilities = saved.probabilities,
-                  .weights = saved.weights,
-                  .experts = saved.experts,
-                  .counts = statistics.counts.select(0, layer_),
-                  .probability_sums = statistics.probability_sums.select(0, layer_)},
-                 ctx.stream);
-  sort_by_expert({.experts = saved.experts,
-                  .rows = saved.rows,
-                  .slots = saved.slots,
-                  .offsets = saved.offsets},
-                 ctx.stream);
-  permute_forward({.x = g, .slots = saved.slots, .y = saved.permuted, .k = k_}, ctx.stream);
-  grouped_matmul({.x = saved.permuted,
-                  .w = w13_,
-                  .offsets = saved.offsets,
-                  .y = saved.inner.view({M, 2 * inner_})},
-                 ctx.stream);
-  swiglu_forward({.x = saved.inner, .y = saved.activated}, ctx.stream);
-  grouped_matmul({.x = saved.activated, .w = w2_, .offsets = saved.offsets, .y = saved.expert_out},
-                 ctx.stream);
-  combine_forward({.y = saved.expert_out, .rows = saved.rows, .weights = saved.weights, .out = out},
-                  ctx.stream);
+  {
+    const Arena::Scope scope(ctx.arena);
+    const auto logits = ctx.arena.allocate({T, E});
+    linear_forward(ctx, g, router_, logits);
+    router_forward({.logits = logits,
+                    .probabilities = saved.probabilities,
+                    .weights = saved.weights,
+                    .experts = saved.experts,
+                    .counts = statistics.counts,
+                    .probability_sums = statistics.probability_sums},
+                   ctx.stream);
+  }
+  const auto kept =
+      capacity_factor_ > 0 ? dropped(ctx, grid, saved.experts, statistics) : saved.experts;
+  exchange_.forward(ctx, {.x = g, .weights = saved.weights, .experts = kept, .out = out},
+                    saved.exchange);
 }
 
-void MoeLayer::backward(const Context& ctx, const Tensor& dout, const Tensor& g,
-                        const Tensor& dprobability, const Saved& saved, const Tensor& dg) const {
+Tensor MoeLayer::dropped(const Context& ctx, const TokenGrid& grid, const Tensor& experts,
+                         const RoutingStatistics& statistics) const {
+  const auto kept = ctx.arena.allocate(experts.dims, DType::kInt32);
+  drop_over_capacity(ctx, options_.mesh.stage(), grid,
+                     {.experts = experts,
+                      .kept = kept,
+                      .dropped = statistics.dropped,
+                      .dropped_local = statistics.dropped_local,
+                      .num_experts = router_.dims[0],
+                      .capacity_factor = capacity_factor_});
+  return kept;
+}
+
+void MoeLayer::backward(const Context& ctx, const Backward& args, const Saved& saved,
+                        WeightGradients& weights) const {
   const Arena::Scope scope(ctx.arena);
-  const auto T = g.dims[0], M = T * k_;
-  const auto dexpert_out = ctx.arena.allocate({M, hidden_});
-  const auto dweights = ctx.arena.allocate({T, k_});
-  combine_backward({.dout = dout,
-                    .y = saved.expert_out,
-                    .rows = saved.rows,
-                    .slots = saved.slots,
-                    .weights = saved.weights,
-                    .dy = dexpert_out,
-                    .dweights = dweights},
-                   ctx.stream);
-
-  const auto dactivated = ctx.arena.allocate({M, inner_});
-  grouped_matmul_weight_gradient(
-      {.dy = dexpert_out, .x = saved.activated, .offsets = saved.offsets, .dw = dw2_}, ctx.stream);
-  grouped_matmul_input_gradient(
-      {.dy = dexpert_out, .w = w2_, .offsets = saved.offsets, .dx = dactivated}, ctx.stream);
-
-  const auto dinner = ctx.arena.allocate({M, 2, inner_});
-  swiglu_backward({.dy = dactivated, .x = saved.inner, .dx = dinner}, ctx.stream);
-  const auto dinner_rows = dinner.view({M, 2 * inner_});
-  grouped_matmul_weight_gradient(
-      {.dy = dinner_rows, .x = saved.permuted, .offsets = saved.offsets, .dw = dw13_}, ctx.stream);
-  const auto dpermuted = ctx.arena.allocate({M, hidden_});
-  grouped_matmul_input_gradient(
-      {.dy = dinner_rows, .w = w13_, .offsets = saved.offsets, .dx = dpermuted}, ctx.stream);
-  permute_backward({.dy = dpermuted, .rows = saved.rows, .dx = dg}, ctx.stream);
-
-  const auto dlogits = ctx.arena.allocate({T, experts_});
+  const auto operands = weights.operands(ctx);
+  const auto dweights = ctx.arena.allocate(saved.weights.dims);
+  const auto dlogits = operands.arena.allocate(saved.probabilities.dims);
+  exchange_.backward(
+      ctx, operands,
+      {.dout = args.dout, .weights = saved.weights, .dx = args.dg, .dweights = dweights},
+      saved.exchange, [&](ExpertExchange::WeightWork work) { weights.add(ctx, std::move(work)); });
   router_backward({.dweights = dweights,
-                   .dprobability = dprobability,
+                   .dprobability = args.dprobability,
                    .probabilities = saved.probabilities,
                    .weights = saved.weights,
                    .experts = saved.experts,
                    .dlogits = dlogits},
                   ctx.stream);
-  linear_weight_gradient(ctx, dlogits, g, drouter_);
-  linear_input_gradient(ctx, dlogits, router_, dg, Accumulate::kYes);
+  linear_weight_gradient(ctx, dlogits, args.g, drouter_, weights);
+  linear_input_gradient(ctx, dlogits, router_, args.dg, Accumulate::kYes);
 }
 
 }  // namespace fulgur

@@ -1,48 +1,56 @@
 #pragma once
 
 #include "recipes/job.hpp"
-#include "runtime/model/batch.hpp"
+#include "runtime/model/layer_options.hpp"
 #include "runtime/model/parameter_set.hpp"
+#include "runtime/model/routing_statistics.hpp"
+#include "runtime/model/weight_gradients.hpp"
+#include "runtime/parallel/experts/expert_exchange.hpp"
+#include "runtime/parallel/token_runs.hpp"
 
 namespace fulgur {
 
-// How tokens were routed: what the auxiliary loss and the metrics are made of.
-struct RoutingStatistics {
-  Tensor counts;            // [L, E] int32: tokens routed to an expert
-  Tensor probability_sums;  // [L, E] float64: sum of the router's probabilities
-};
-
-// Mixture of experts, dropless (docs/math.md 1.3):
+// Mixture of experts (docs/math.md 1.3), which lie over the ranks of the stage (2.4):
 //
 //   p = softmax(g W_r^T);  (w, e) = the k largest of p, w renormalised
 //   out_t = sum over j of w_tj W2_e(silu(g W1_e) * (g W3_e))
 //
-//   g, out [T, C]     M = T k assignments
+//   g, out [T, C]: the rows of this rank, each of which lies on no other
+//
+// With a capacity (ModelSpec::capacity_factor > 0), the assignments that their expert cannot take add
+// nothing (runtime/parallel/experts/global_router.hpp).
 class MoeLayer {
  public:
-  MoeLayer(const ModelSpec& model, std::int64_t layer, const ParameterSet& parameters);
+  MoeLayer(const ModelSpec& model, std::int64_t layer, const ParameterSet& parameters,
+           const LayerOptions& options);
 
   struct Saved {
-    Tensor probabilities;         // [T, E]
-    Tensor weights, experts;      // [T, k]
-    Tensor rows, slots, offsets;  // [T, k], [M], [E + 1]
-    Tensor permuted;              // [M, C]
-    Tensor inner;                 // [M, 2, F]
-    Tensor activated;             // [M, F]
-    Tensor expert_out;            // [M, C]
+    Tensor probabilities;     // [T, E]
+    Tensor weights, experts;  // [T, k] as the router chose
+    ExpertExchange::Saved exchange;
   };
-  void forward(const Context& ctx, const Tensor& g, const Tensor& out,
+  // `statistics` are this layer's. `grid` is that of the global micro-batch. Waits on the host when the
+  // experts lie on several ranks: see ExpertExchange.
+  void forward(const Context& ctx, const TokenGrid& grid, const Tensor& g, const Tensor& out,
                const RoutingStatistics& statistics, Saved& saved) const;
 
-  // dg is overwritten; weight gradients are added to. dprobability [E]: gradient of the auxiliary loss
-  // with respect to every token's probability of an expert.
-  void backward(const Context& ctx, const Tensor& dout, const Tensor& g, const Tensor& dprobability,
-                const Saved& saved, const Tensor& dg) const;
+  struct Backward {
+    Tensor dout, g;       // both live as long as the weight gradients need them
+    Tensor dprobability;  // [E]: of the auxiliary loss, for any token's probability of an expert
+    Tensor dg;            // overwritten
+  };
+  void backward(const Context& ctx, const Backward& args, const Saved& saved,
+                WeightGradients& weights) const;
 
  private:
-  std::int64_t layer_, experts_, k_, hidden_, inner_;
-  Tensor router_, w13_, w2_;     // weights: [E, C], [E, 2 F, C], [E, C, F]
-  Tensor drouter_, dw13_, dw2_;  // their gradients
+  Tensor dropped(const Context& ctx, const TokenGrid& grid, const Tensor& experts,
+                 const RoutingStatistics& statistics) const;
+
+  LayerOptions options_;
+  std::int64_t k_;
+  double capacity_factor_;
+  Tensor router_, drouter_;  // [E, C]
+  ExpertExchange exchange_;
 };
 
 }  // namespace fulgur

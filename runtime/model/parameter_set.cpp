@@ -1,28 +1,74 @@
 #include "runtime/model/parameter_set.hpp"
 
+#include <algorithm>
+#include <functional>
+#include <numeric>
 #include <stdexcept>
 
 namespace fulgur {
+namespace {
 
-ParameterSet::ParameterSet(const ModelSpec& model, WeightDecayOn decay_on, Device device,
-                           int share_count) {
-  flats_.resize(2);
+bool holds(const ModelPiece& piece, const Parameter& parameter) {
+  if (parameter.layer >= 0) return piece.first <= parameter.layer && parameter.layer < piece.last;
+  return parameter.name == "embedding" ? piece.has_embedding : piece.has_head;
+}
+
+}  // namespace
+
+std::vector<ModelPiece> pieces_of_stage(std::span<const std::int64_t> layers_per_piece, int pp,
+                                        int stage) {
+  std::vector<ModelPiece> pieces;
+  std::int64_t layer = 0;
+  for (std::size_t i = 0; i < layers_per_piece.size(); ++i) {
+    const ModelPiece piece{.first = layer,
+                           .last = layer + layers_per_piece[i],
+                           .has_embedding = i == 0,
+                           .has_head = i + 1 == layers_per_piece.size()};
+    if (static_cast<int>(i) % pp == stage) pieces.push_back(piece);
+    layer = piece.last;
+  }
+  return pieces;
+}
+
+std::int64_t LocalParameter::count() const {
+  return std::accumulate(part.count.begin(), part.count.end(), std::int64_t{1},
+                         std::multiplies<>());
+}
+
+ParameterSet::ParameterSet(const ModelSpec& model, WeightDecayOn decay_on, Mesh& mesh,
+                           std::span<const ModelPiece> pieces) {
   for (auto& parameter : fulgur::parameters(model, decay_on)) {
-    const std::size_t flat = parameter.kind == ParameterKind::kDense ? 0 : 1;
-    auto& to = flats_[flat];
-    places_.emplace(parameter.name, Place{flat, to.parameters.size()});
-    const auto count = parameter.count();
-    to.parameters.push_back({std::move(parameter), to.count});
-    to.count += count;
+    if (std::none_of(pieces.begin(), pieces.end(),
+                     [&](const ModelPiece& piece) { return holds(piece, parameter); }))
+      continue;
+    auto& flat = flat_for(parameter, mesh);
+    places_.emplace(parameter.name,
+                    Place{static_cast<std::size_t>(&flat - flats_.data()), flat.parameters.size()});
+    auto part = part_of(parameter, mesh.layout(), mesh.rank());
+    flat.parameters.push_back({std::move(parameter), std::move(part), flat.count});
+    flat.count += flat.parameters.back().count();
   }
   for (auto& flat : flats_) {
-    flat.count = (flat.count + share_count - 1) / share_count * share_count;
+    const auto shares = flat.replicas->size();
+    flat.count = (flat.count + shares - 1) / shares * shares;
     const auto bytes = static_cast<std::size_t>(flat.count) * sizeof(float);
     for (auto* tensor : {&flat.weight, &flat.gradient}) {
-      buffers_.emplace_back(device, bytes);
+      buffers_.emplace_back(mesh.device(), bytes);
       *tensor = Tensor::contiguous(buffers_.back().data(), DType::kFloat32, {flat.count});
     }
   }
+}
+
+FlatParameters& ParameterSet::flat_for(const Parameter& parameter, Mesh& mesh) {
+  const bool expert = parameter.kind == ParameterKind::kExpert;
+  const int copies = expert ? 1 : tp_copies(parameter, mesh.layout().tp);
+  const auto found = std::find_if(flats_.begin(), flats_.end(), [&](const FlatParameters& flat) {
+    return flat.kind == parameter.kind && flat.copies == copies;
+  });
+  if (found != flats_.end()) return *found;
+  return flats_.emplace_back(FlatParameters{.kind = parameter.kind,
+                                            .copies = copies,
+                                            .replicas = &mesh.replicas(parameter.kind, copies)});
 }
 
 Tensor ParameterSet::weight(std::string_view name) const {
@@ -48,12 +94,12 @@ Tensor ParameterSet::fused_gradient(std::string_view first, std::string_view las
 ParameterSet::Place ParameterSet::find(std::string_view name) const {
   const auto place = places_.find(name);
   if (place == places_.end())
-    throw std::invalid_argument("no parameter is named " + std::string(name));
+    throw std::invalid_argument("no parameter on this rank is named " + std::string(name));
   return place->second;
 }
 
 Tensor ParameterSet::view(const Tensor& flat, const LocalParameter& local) const {
-  return flat.slice(0, local.offset, local.parameter.count()).view(Shape(local.parameter.shape));
+  return flat.slice(0, local.offset, local.count()).view(Shape(local.part.count));
 }
 
 Tensor ParameterSet::fused(std::string_view first, std::string_view last,
@@ -62,8 +108,8 @@ Tensor ParameterSet::fused(std::string_view first, std::string_view last,
   const auto& flat = flats_[from.flat];
   const auto& head = flat.parameters[from.index];
   const auto& tail = flat.parameters[to.index];
-  const auto columns = head.parameter.shape.back();
-  const auto count = tail.offset + tail.parameter.count() - head.offset;
+  const auto columns = head.part.count.back();
+  const auto count = tail.offset + tail.count() - head.offset;
   return (flat.*which).slice(0, head.offset, count).view({count / columns, columns});
 }
 

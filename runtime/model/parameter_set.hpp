@@ -1,52 +1,81 @@
 #pragma once
 
+#include <cstdint>
+#include <limits>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "kernels/memory.hpp"
 #include "recipes/parameters.hpp"
+#include "runtime/parallel/mesh.hpp"
 
 namespace fulgur {
 
-// A parameter as this rank holds it: where its weights and gradients begin in the flat buffers.
-struct LocalParameter {
-  Parameter parameter;
-  std::int64_t offset = 0;
+// Neighbouring layers of a model, first .. last-1, perhaps none; the first piece of a model begins with
+// the embedding, the last one ends with the final norm and the head.
+struct ModelPiece {
+  std::int64_t first = 0, last = 0;
+  bool has_embedding = true, has_head = true;
 };
 
-// All parameters of one kind on this rank, one behind the other in table order, without gaps. The
-// padding at the end makes the count a multiple of `share_count`; it stays zero.
+// The pieces of a pipeline stage: number stage, stage + pp, ... of a model cut into pieces of
+// layers_per_piece[0], layers_per_piece[1], ... layers.
+std::vector<ModelPiece> pieces_of_stage(std::span<const std::int64_t> layers_per_piece, int pp,
+                                        int stage);
+
+// Places of a model are its layers, 0 ... L-1, and what stands before and behind them.
+inline constexpr std::int64_t kEmbeddingPlace = -1;
+inline constexpr std::int64_t kHeadPlace = std::numeric_limits<std::int64_t>::max();
+
+// A parameter as this rank holds it.
+struct LocalParameter {
+  Parameter parameter;      // the whole
+  ParameterPart part;       // what of it lies here
+  std::int64_t offset = 0;  // where its weights and gradients begin in the flat buffers
+
+  std::int64_t count() const;
+};
+
+// All parameters on this rank that the same ranks hold too, one behind the other in table order, without
+// gaps. The padding at the end makes the count a multiple of the number of these ranks; it stays zero.
 struct FlatParameters {
+  ParameterKind kind = ParameterKind::kDense;
+  int copies = 1;                    // tp_copies()
+  Communicator* replicas = nullptr;  // the ranks: gradients are summed over them
   std::vector<LocalParameter> parameters;
   std::int64_t count = 0;  // padded
   Tensor weight;           // [count] float32
   Tensor gradient;         // [count] float32
 };
 
-// Weights and gradients of the model on one rank. They are views into one flat buffer per kind, so that
+// Weights and gradients of the model on one rank. They are views into a few flat buffers, so that
 // gradients are reduced, and weights are gathered, in a few large operations.
 class ParameterSet {
  public:
-  // Weights and gradients are zero at first. `share_count` is the number of ranks that share the
-  // optimizer's work (ZeRO-1).
-  ParameterSet(const ModelSpec& model, WeightDecayOn decay_on, Device device, int share_count);
+  // The parameters of the given pieces of the model. Weights and gradients are zero at first. `mesh`
+  // must outlive it. Collective over the ranks of a stage.
+  ParameterSet(const ModelSpec& model, WeightDecayOn decay_on, Mesh& mesh,
+               std::span<const ModelPiece> pieces);
 
-  // By the name in the parameter table. Throw std::invalid_argument for another.
+  // This rank's part, by the name in the parameter table. Throw std::invalid_argument for another.
   Tensor weight(std::string_view name) const;
   Tensor gradient(std::string_view name) const;
 
-  // Neighbours in the table seen as one matrix [sum of rows, C]: one product then serves q, k and v.
+  // Neighbours in the table that the same ranks hold, seen as one matrix [sum of rows, C]: one product
+  // then serves k and v.
   Tensor fused_weight(std::string_view first, std::string_view last) const;
   Tensor fused_gradient(std::string_view first, std::string_view last) const;
 
-  const std::vector<FlatParameters>& flats() const noexcept { return flats_; }  // dense, expert
+  const std::vector<FlatParameters>& flats() const noexcept { return flats_; }
 
  private:
   struct Place {
     std::size_t flat, index;
   };
+  FlatParameters& flat_for(const Parameter& parameter, Mesh& mesh);
   Place find(std::string_view name) const;
   Tensor view(const Tensor& flat, const LocalParameter& parameter) const;
   Tensor fused(std::string_view first, std::string_view last, Tensor FlatParameters::*which) const;

@@ -5,83 +5,137 @@
 
 #include "kernels/adamw.hpp"
 #include "kernels/reduce.hpp"
+#include "kernels/transfer.hpp"
 
 namespace fulgur {
+namespace {
 
-ShardedAdamW::ShardedAdamW(const ParameterSet& parameters, const OptimizerSpec& spec,
-                           Communicator& ranks, Device device)
-    : spec_(spec), ranks_(ranks) {
+std::int64_t round_up(std::int64_t count, std::int64_t unit) {
+  return (count + unit - 1) / unit * unit;
+}
+
+// The numbers by which gradients_ready() calls the places of a model.
+std::int64_t place_of(const Parameter& parameter) {
+  if (parameter.layer >= 0) return parameter.layer;
+  return parameter.name == "embedding" ? kEmbeddingPlace : kHeadPlace;
+}
+
+}  // namespace
+
+ShardedAdamW::ShardedAdamW(const ParameterSet& parameters, const OptimizerSpec& spec, Mesh& mesh)
+    : spec_(spec), mesh_(mesh) {
   for (const auto& flat : parameters.flats())
-    add_share(flat, device);
-  buffers_.emplace_back(device, sizeof(double));
+    add_buckets(flat, spec.bucket);
+  buffers_.emplace_back(mesh.device(), sizeof(double));
   norm_squared_ = Tensor::contiguous(buffers_.back().data(), DType::kFloat64, {1});
 }
 
-void ShardedAdamW::add_share(const FlatParameters& flat, Device device) {
-  const auto count = flat.count / ranks_.size(), first = count * ranks_.rank();
-  const auto bytes = static_cast<std::size_t>(count) * sizeof(float);
-  const auto allocate = [&] {
-    buffers_.emplace_back(device, bytes);
-    return Tensor::contiguous(buffers_.back().data(), DType::kFloat32, {count});
-  };
-  const Share share{.flat = &flat,
-                    .count = count,
-                    .weight = flat.weight.slice(0, first, count),
-                    .gradient = allocate(),
-                    .exp_avg = allocate(),
-                    .exp_avg_sq = allocate()};
-  for (const auto& local : flat.parameters) {
-    const auto begin = std::max(local.offset, first);
-    const auto end = std::min(local.offset + local.parameter.count(), first + count);
-    if (begin >= end) continue;
-    const auto part = [&](const Tensor& of) { return of.slice(0, begin - first, end - begin); };
-    owned_.push_back({.parameter = &local.parameter,
-                      .begin = begin - local.offset,
-                      .end = end - local.offset,
-                      .weight = part(share.weight),
-                      .exp_avg = part(share.exp_avg),
-                      .exp_avg_sq = part(share.exp_avg_sq)});
-    owned_gradients_.push_back(part(share.gradient));
-  }
-  shares_.push_back(share);
+void ShardedAdamW::add_buckets(const FlatParameters& flat, std::int64_t largest) {
+  const auto size = round_up(largest, flat.replicas->size());
+  for (std::int64_t begin = 0; begin < flat.count; begin += size)
+    add_bucket(flat, begin, std::min(size, flat.count - begin));
 }
 
-double ShardedAdamW::step(std::int64_t step, double learning_rate, Stream& stream) {
-  for (const auto& share : shares_)
-    ranks_.reduce_scatter(share.flat->gradient, share.gradient, stream, "gradients");
-  const double norm = global_norm(stream);
+void ShardedAdamW::add_bucket(const FlatParameters& flat, std::int64_t begin, std::int64_t count) {
+  const auto& ranks = *flat.replicas;
+  const auto share = count / ranks.size(), first = begin + share * ranks.rank();
+  const auto allocate = [&] {
+    buffers_.emplace_back(mesh_.device(), static_cast<std::size_t>(share) * sizeof(float));
+    return Tensor::contiguous(buffers_.back().data(), DType::kFloat32, {share});
+  };
+  Bucket bucket{.flat = &flat,
+                .begin = begin,
+                .count = count,
+                .gradient = ranks.size() == 1 ? flat.gradient.slice(0, first, share) : allocate(),
+                .weight = flat.weight.slice(0, first, share)};
+  const auto exp_avg = allocate(), exp_avg_sq = allocate();
+  for (const auto& local : flat.parameters) {
+    const auto end = local.offset + local.count();
+    if (local.offset < begin + count && begin < end)
+      bucket.places.insert(place_of(local.parameter));
+    const auto from = std::max(local.offset, first), to = std::min(end, first + share);
+    if (from >= to) continue;
+    const auto part = [&](const Tensor& of) { return of.slice(0, from - first, to - from); };
+    owned_.push_back({.parameter = &local,
+                      .begin = from - local.offset,
+                      .end = to - local.offset,
+                      .weight = part(bucket.weight),
+                      .exp_avg = part(exp_avg),
+                      .exp_avg_sq = part(exp_avg_sq),
+                      .gradient = part(bucket.gradient)});
+  }
+  buckets_.push_back(std::move(bucket));
+}
+
+void ShardedAdamW::begin_step(Stream& compute) {
+  for (auto& bucket : buckets_) {
+    bucket.missing = bucket.places;
+    fill_zero(bucket.flat->gradient.slice(0, bucket.begin, bucket.count), compute);
+  }
+}
+
+void ShardedAdamW::gradients_ready(std::int64_t place, Stream& compute) {
+  for (auto& bucket : buckets_) {
+    if (bucket.missing.erase(place) == 1 && bucket.missing.empty()) reduce(bucket, compute);
+  }
+}
+
+void ShardedAdamW::reduce(Bucket& bucket, Stream& compute) {
+  if (bucket.flat->replicas->size() == 1) return;
+  auto& stream = mesh_.replica_stream();
+  stream.wait(compute.record());
+  bucket.flat->replicas->reduce_scatter(bucket.flat->gradient.slice(0, bucket.begin, bucket.count),
+                                        bucket.gradient, stream, "gradients");
+  bucket.reduced = stream.record();
+}
+
+double ShardedAdamW::step(std::int64_t step, double learning_rate, Stream& compute) {
+  for (const auto& bucket : buckets_)
+    compute.wait(bucket.reduced);
+  const double norm = global_norm(compute);
   const double clip = spec_.clip_norm > 0 ? std::min(1.0, spec_.clip_norm / (norm + 1e-6)) : 1.0;
-  for (std::size_t i = 0; i < owned_.size(); ++i) {
-    const auto& range = owned_[i];
+  for (const auto& range : owned_) {
     adamw({.weight = range.weight,
-           .gradient = owned_gradients_[i],
+           .gradient = range.gradient,
            .exp_avg = range.exp_avg,
            .exp_avg_sq = range.exp_avg_sq,
            .learning_rate = learning_rate,
            .beta1 = spec_.beta1,
            .beta2 = spec_.beta2,
            .eps = spec_.eps,
-           .weight_decay = range.parameter->decays ? spec_.weight_decay : 0.0,
+           .weight_decay = range.parameter->parameter.decays ? spec_.weight_decay : 0.0,
            .gradient_scale = clip,
            .step = step},
-          stream);
+          compute);
   }
-  gather_weights(stream);
+  gather_weights(compute);
   return norm;
 }
 
-double ShardedAdamW::global_norm(Stream& stream) {
-  fill_zero(norm_squared_, stream);
-  for (const auto& share : shares_)
-    sum_of_squares({.x = share.gradient, .out = norm_squared_}, stream);
-  ranks_.all_reduce(norm_squared_, norm_squared_, ReduceOp::kSum, stream, "gradient norm");
-  stream.synchronize();
-  return std::sqrt(*norm_squared_.as<double>());
+double ShardedAdamW::global_norm(Stream& compute) {
+  fill_zero(norm_squared_, compute);
+  for (const auto& bucket : buckets_)
+    sum_of_squares({.x = bucket.gradient, .out = norm_squared_}, compute);
+  mesh_.world().all_reduce(norm_squared_, norm_squared_, ReduceOp::kSum, compute, "gradient norm");
+  mesh_.synchronize(compute);
+  return std::sqrt(download<double>(norm_squared_, compute).front());
 }
 
-void ShardedAdamW::gather_weights(Stream& stream) {
-  for (const auto& share : shares_)
-    ranks_.all_gather(share.weight, share.flat->weight, stream, "weights");
+void ShardedAdamW::gather_weights(Stream& compute) {
+  auto& stream = mesh_.replica_stream();
+  stream.wait(compute.record());
+  for (auto& bucket : buckets_) {
+    if (bucket.flat->replicas->size() == 1) continue;
+    bucket.flat->replicas->all_gather(
+        bucket.weight, bucket.flat->weight.slice(0, bucket.begin, bucket.count), stream, "weights");
+    bucket.gathered = stream.record();
+  }
+}
+
+void ShardedAdamW::wait_for_weights(std::int64_t place, Stream& compute) {
+  for (const auto& bucket : buckets_) {
+    if (bucket.places.contains(place)) compute.wait(bucket.gathered);
+  }
 }
 
 }  // namespace fulgur

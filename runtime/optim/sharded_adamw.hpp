@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -11,50 +13,68 @@ namespace fulgur {
 
 // A part of a parameter inside one rank's share of the optimizer's work.
 struct OwnedRange {
-  const Parameter* parameter;
-  std::int64_t begin = 0, end = 0;     // flat elements of the parameter
+  const LocalParameter* parameter;
+  std::int64_t begin = 0, end = 0;     // flat elements of this rank's part of the parameter
   Tensor weight, exp_avg, exp_avg_sq;  // [end - begin] float32, views
+  Tensor gradient;  // the sum over the ranks, from step() to the next begin_step()
 };
 
-// AdamW with its moments sharded over the data-parallel ranks (ZeRO-1, arXiv 1910.02054): every rank
-// reduces, updates and gives back one flat range of each flat buffer of the ParameterSet.
+// AdamW with its moments sharded over the ranks that hold the same parameters (ZeRO-1, arXiv 1910.02054;
+// docs/math.md 2.7). Each flat buffer of the ParameterSet is cut into buckets, each bucket into one equal
+// share per rank. Gradients are summed bucket by bucket beside the backward pass that still makes the
+// others, and weights are gathered beside the forward pass that needs them later.
 //
 // Per step and rank: 4 P bytes sent for the reduce-scatter of gradients and 4 P for the all-gather of
-// weights (P parameters), 8 P / ranks bytes of moments.
+// weights (P parameters here), 8 P / replicas bytes of moments.
+//
+// Threads. One thread. All ranks that hold the same parameters make the same calls in the same order.
 class ShardedAdamW {
  public:
-  // `parameters` and `ranks` must outlive the optimizer. Moments are zero.
-  ShardedAdamW(const ParameterSet& parameters, const OptimizerSpec& spec, Communicator& ranks,
-               Device device);
+  // `parameters` and `mesh` must outlive the optimizer. Moments are zero.
+  ShardedAdamW(const ParameterSet& parameters, const OptimizerSpec& spec, Mesh& mesh);
 
-  // Sums the gradients over the ranks, clips their global norm to spec.clip_norm, updates, and gives
-  // every rank the new weights. `step` counts from 1. Returns the norm before clipping; blocks until it
-  // is known.
-  double step(std::int64_t step, double learning_rate, Stream& stream);
+  // Before the first backward pass of a step: sets the gradients to zero.
+  void begin_step(Stream& compute);
+
+  // All work that adds to the gradients of a place in this step is queued on `compute`: a bucket that is
+  // complete goes out. `place` is a layer, kEmbeddingPlace or kHeadPlace.
+  void gradients_ready(std::int64_t place, Stream& compute);
+
+  // Holds `compute` until the weights of a place have been gathered.
+  void wait_for_weights(std::int64_t place, Stream& compute);
+
+  // Behind the last gradients_ready(): clips the global norm, in which every parameter of the model
+  // counts once, to spec.clip_norm, updates, and gives every rank the new weights. `step` counts from 1.
+  // Returns the norm before clipping; blocks until it is known.
+  double step(std::int64_t step, double learning_rate, Stream& compute);
 
   // Gives every rank the weights that their owners hold: after initialisation or a resume.
-  void gather_weights(Stream& stream);
+  void gather_weights(Stream& compute);
 
-  // What this rank owns, in table order. All ranks together own every element exactly once.
+  // What this rank owns. All ranks together own every element of the model exactly once.
   std::span<const OwnedRange> owned() const noexcept { return owned_; }
 
  private:
-  struct Share {  // of one flat buffer
+  struct Bucket {
     const FlatParameters* flat;
-    std::int64_t count;  // flat->count / ranks
-    Tensor weight;       // a view into flat->weight
-    Tensor gradient, exp_avg, exp_avg_sq;
+    std::int64_t begin, count;  // in the flat buffer
+    Tensor gradient;            // [count / replicas] the sum, this rank's share
+    Tensor weight;              // [count / replicas] a view of the flat buffer
+    std::set<std::int64_t> places;
+    std::set<std::int64_t> missing;  // of these, gradients in this step
+    Event reduced, gathered;
   };
-  void add_share(const FlatParameters& flat, Device device);
-  double global_norm(Stream& stream);
+  void add_buckets(const FlatParameters& flat, std::int64_t largest);
+  void add_bucket(const FlatParameters& flat, std::int64_t begin, std::int64_t count);
+  void reduce(Bucket& bucket, Stream& compute);
+  double global_norm(Stream& compute);
 
   OptimizerSpec spec_;
-  Communicator& ranks_;
+  Mesh& mesh_;
   std::vector<Buffer> buffers_;
-  std::vector<Share> shares_;
+  std::vector<Bucket> buckets_;
   std::vector<OwnedRange> owned_;
-  std::vector<Tensor> owned_gradients_;  // as owned_
-  Tensor norm_squared_;                  // [1] float64
+  Tensor norm_squared_;  // [1] float64
 };
 
 }  // namespace fulgur

@@ -91,22 +91,48 @@ Communicator& Mesh::replicas(ParameterKind kind, int copies) {
                 }));
 }
 
+template <class Call>
+void Mesh::for_each_stream(Call call) const {
+  for (const auto& stream : streams_)
+    call(*stream);
+  for (const auto* edge : {&activations_in_, &activations_out_, &gradients_in_, &gradients_out_}) {
+    if (edge->stream) call(*edge->stream);
+  }
+}
+
+template <class Call>
+void Mesh::for_each_group(Call call) const {
+  for (const auto* group : {&tp_, &cp_, &ep_, &etp_})
+    call(**group);
+  for (const auto& [ranks, group] : shared_)
+    call(*group);
+  for (const auto* edge : {&activations_in_, &activations_out_, &gradients_in_, &gradients_out_}) {
+    if (edge->ranks) call(*edge->ranks);
+  }
+}
+
 void Mesh::synchronize(Stream& compute) const {
   std::exception_ptr first;
-  const auto wait = [&](Stream* stream) {
+  const auto wait = [&](Stream& stream) {
     try {
-      if (stream != nullptr) stream->synchronize();
+      stream.synchronize();
     } catch (...) {
       if (!first) first = std::current_exception();
     }
   };
   // A failed exchange is the cause of what the compute stream finds wrong later.
-  for (const auto& stream : streams_)
-    wait(stream.get());
-  for (const auto* edge : {&activations_in_, &activations_out_, &gradients_in_, &gradients_out_})
-    wait(edge->stream.get());
-  wait(&compute);
+  for_each_stream(wait);
+  wait(compute);
   if (first) std::rethrow_exception(first);
+}
+
+void Mesh::stop(Stream& compute) noexcept {
+  std::vector<Event> ends{compute.record()};
+  for_each_stream([&](Stream& stream) { ends.push_back(stream.record()); });
+  if (!std::all_of(ends.begin(), ends.end(), [](const Event& end) { return end.has_passed(); }))
+    for_each_group([](Communicator& group) { group.abort(); });
+  for (const auto& end : ends)
+    end.synchronize();
 }
 
 // A group is named after its axis and, where there are several, after its first rank.

@@ -84,8 +84,17 @@ class Mesh {
   // Waits for `compute` and all streams of the mesh, then throws the first exception of any of them.
   void synchronize(Stream& compute) const;
 
+  // Ends what is still queued on them, by aborting all communicators if there is anything, and waits:
+  // afterwards nothing reads or writes memory that the work was given. The mesh is then of no further
+  // use.
+  void stop(Stream& compute) noexcept;
+
  private:
   using Ranks = std::vector<int>;  // of the world, rising
+  template <class Call>
+  void for_each_stream(Call call) const;
+  template <class Call>
+  void for_each_group(Call call) const;
   std::unique_ptr<Communicator> make(const std::string& name, const Ranks& ranks) const;
   Communicator& shared(const std::string& name, const Ranks& ranks);
   Stream& add_stream();

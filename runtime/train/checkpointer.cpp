@@ -1,12 +1,12 @@
 #include "runtime/train/checkpointer.hpp"
 
-#include <cstring>
 #include <span>
 #include <utility>
 
+#include "kernels/transfer.hpp"
 #include "recipes/parameters.hpp"
-#include "runtime/checkpoint/boxes.hpp"
 #include "runtime/checkpoint/folders.hpp"
+#include "runtime/train/owned_boxes.hpp"
 
 namespace fulgur {
 namespace {
@@ -46,13 +46,10 @@ void Checkpointer::save(Manifest manifest, Stream& stream) {
   auto to = snapshot_.begin();
   for (const auto& kind : kKinds) {
     for (const auto& range : owned_) {
-      stream.run([from = range.*kind.values, to = to->data()] {
-        std::memcpy(to, from.data, from.bytes());
-      });
+      download_bytes(range.*kind.values, std::as_writable_bytes(std::span(*to)), stream);
       ++to;
     }
   }
-  stream.synchronize();
   writer_ = std::jthread([this, manifest = std::move(manifest)] { write(manifest); });
 }
 
@@ -66,9 +63,9 @@ void Checkpointer::write(const Manifest& manifest) {
   for (const auto& kind : kKinds) {
     for (const auto& range : owned_) {
       std::span<const float> rest(*values++);
-      for (auto& box : boxes(range.parameter->shape, range.begin, range.end)) {
+      for (auto& box : owned_boxes(range)) {
         const auto count = static_cast<std::size_t>(box.elements());
-        pieces.push_back({.tensor = kind.prefix + range.parameter->name,
+        pieces.push_back({.tensor = kind.prefix + range.parameter->parameter.name,
                           .box = std::move(box),
                           .values = rest.first(count)});
         rest = rest.subspan(count);

@@ -1,9 +1,11 @@
 #include "runtime/train/generate.hpp"
 
 #include "kernels/random.hpp"
+#include "kernels/transfer.hpp"
 #include "runtime/checkpoint/reader.hpp"
 #include "runtime/data/utf8.hpp"
 #include "runtime/model/model.hpp"
+#include "runtime/train/restore.hpp"
 #include "runtime/train/sampling.hpp"
 
 namespace fulgur {
@@ -12,17 +14,13 @@ namespace {
 class Generator {
  public:
   Generator(const Job& job, const std::filesystem::path& checkpoint)
-      : model_spec_(job.model),
-        parameters_(job.model, job.optimizer.decay_on, Device::kCpu, 1),
-        model_(job.model, parameters_, Device::kCpu) {
+      : job_(of_one_rank(job)),
+        mesh_(job_.layout, Rank{0}, Device::kCpu, alone()),
+        piece_{.first = 0, .last = job_.model.layers},
+        parameters_(job_.model, job_.optimizer.decay_on, mesh_, {&piece_, 1}),
+        model_(job_.model, piece_, parameters_, {.mesh = mesh_}) {
     CheckpointReader reader(checkpoint);
-    for (const auto& flat : parameters_.flats()) {
-      for (const auto& local : flat.parameters) {
-        const auto weight = parameters_.weight(local.parameter.name);
-        reader.read("model/" + local.parameter.name, 0,
-                    {weight.as<float>(), static_cast<std::size_t>(weight.count())});
-      }
-    }
+    read_weights(reader, parameters_, stream_);
   }
 
   // The logits of the token behind `ids`, one document.
@@ -32,20 +30,27 @@ class Generator {
     const auto count = static_cast<std::int32_t>(ids.size());
     const Sample sample{
         .ids = ids, .labels = std::vector<std::int32_t>(ids.size(), -1), .starts = {0, count}};
-    const auto batch = make_batch(ctx, {&sample, 1});
+    const auto grid = token_grid(job_.layout, job_.context.order, 1, count);
+    const auto batch = make_batch(ctx, mesh_, grid, {&sample, 1});
+    const auto routing = RoutingStatistics::allocate(ctx, job_.model.layers, job_.model.experts);
     Model::Saved saved;
-    model_.forward(ctx, batch, saved);
-    const auto logits = arena_.allocate({1, model_spec_.vocabulary});
+    model_.forward(ctx, batch, {}, routing, saved);
+    const auto logits = arena_.allocate({1, job_.model.vocabulary});
     model_.logits(ctx, saved.hidden.slice(0, count - 1, 1), logits);
-    stream_.synchronize();
-    const auto* values = logits.as<float>();
-    return {values, values + logits.count()};
+    return download<float>(logits, stream_);
   }
 
  private:
-  ModelSpec model_spec_;
+  static Job of_one_rank(Job job) {
+    job.layout = {};
+    return job;
+  }
+
+  Job job_;
   Stream stream_{Device::kCpu};
   Arena arena_{Device::kCpu};
+  Mesh mesh_;
+  ModelPiece piece_;
   ParameterSet parameters_;
   Model model_;
 };

@@ -4,6 +4,7 @@
 #include <span>
 
 #include "recipes/job.hpp"
+#include "runtime/checkpoint/reader.hpp"
 #include "runtime/data/corpus.hpp"
 #include "runtime/optim/sharded_adamw.hpp"
 
@@ -16,11 +17,14 @@ struct Progress {
   std::int64_t tokens = 0;
 };
 
-// Reads what this rank owns of a checkpoint, by logical range, whatever layout wrote it.
+// Reads what this rank owns of a checkpoint, by logical range, whatever layout wrote it. Queued on `stream`.
 //
 // Throws CheckpointError when it is damaged, or when its job or its data are not those of `job`: a run
 // that goes on with another model or other text would not be the same run.
 Progress restore(const Job& job, const std::filesystem::path& checkpoint, const Corpus& corpus,
-                 std::span<const OwnedRange> owned);
+                 std::span<const OwnedRange> owned, Stream& stream);
+
+// Fills this rank's part of all weights from the logical tensors "model/...". Queued on `stream`.
+void read_weights(CheckpointReader& reader, const ParameterSet& parameters, Stream& stream);
 
 }  // namespace fulgur

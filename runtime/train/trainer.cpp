@@ -9,8 +9,8 @@
 #include "runtime/checkpoint/reader.hpp"
 #include "runtime/optim/learning_rate.hpp"
 #include "runtime/train/checkpointer.hpp"
-#include "runtime/train/gradient_step.hpp"
 #include "runtime/train/initialise.hpp"
+#include "runtime/train/replica.hpp"
 #include "runtime/train/restore.hpp"
 
 namespace fulgur {
@@ -18,44 +18,29 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// What a step adds up over its micro-batches and agrees on over the ranks, in one small buffer.
-struct Sums {
-  explicit Sums(Device device)
-      : buffer(device, 3 * sizeof(double)),
-        all(Tensor::contiguous(buffer.data(), DType::kFloat64, {3})) {}
-
-  Buffer buffer;
-  Tensor all;
-  Tensor loss = all.slice(0, 0, 1);
-  Tensor stop = all.slice(0, 1, 1);  // the number of ranks that were asked to stop
-  Tensor shared = all.slice(0, 0, 2);
-  Tensor aux_loss = all.slice(0, 2, 1);
-};
-
 class Trainer {
  public:
   Trainer(const Job& job, Rank rank, const MakeGroup& make_group, Host& host)
       : job_(job),
         host_(host),
         rank_(rank),
-        dp_(make_group("dp", dense_coordinate(rank, job.layout).dp, job.layout.dp)),
+        mesh_(job.layout, rank, kDevice, make_group, job.pipeline.virtual_stages),
         tokenizer_(make_tokenizer(job.data.tokenizer)),
         corpus_(job.data, *tokenizer_),
         sampler_(corpus_, job.train.sequence_length, job.train.seed),
-        parameters_(job.model, job.optimizer.decay_on, kDevice, job.layout.dp),
-        model_(job.model, parameters_, kDevice),
-        optimizer_(parameters_, job.optimizer, *dp_, kDevice),
+        replica_(job, mesh_),
         checkpointer_(std::filesystem::path(job.run_directory) / "checkpoints", rank,
-                      optimizer_.owned(), host) {}
+                      replica_.optimizer().owned(), host) {}
 
   void start(const std::optional<std::filesystem::path>& resume) {
+    auto& optimizer = replica_.optimizer();
     if (resume) {
-      progress_ = restore(job_, *resume, corpus_, optimizer_.owned());
+      progress_ = restore(job_, *resume, corpus_, optimizer.owned(), replica_.stream());
     } else {
-      initialise_weights(optimizer_.owned(), job_.train.seed, stream_);
+      initialise_weights(optimizer.owned(), job_.train.seed, replica_.stream());
     }
-    optimizer_.gather_weights(stream_);
-    stream_.synchronize();
+    optimizer.gather_weights(replica_.stream());
+    mesh_.synchronize(replica_.stream());
   }
 
   TrainEnd run() {
@@ -78,19 +63,20 @@ class Trainer {
   bool step() {
     const auto begin = Clock::now();
     const auto& spec = job_.train;
-    add_all_gradients();
+    const auto data = next_data();
+    replica_.run_passes(data);
     ++progress_.step;
     progress_.samples += spec.batch;
     progress_.tokens += spec.batch * spec.sequence_length;
     const double rate = learning_rate(job_.optimizer.learning_rate, progress_.tokens);
-    const double norm = optimizer_.step(progress_.step, rate, stream_);
-    const bool stopping = agree_on_sums();
+    const double norm = replica_.optimizer().step(progress_.step, rate, replica_.stream());
+    const auto sums = replica_.sums(host_.stop_requested() ? 1 : 0);
     const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
     const StepReport report{
         .step = progress_.step,
         .tokens = progress_.tokens,
-        .loss = *sums_.loss.as<double>() / static_cast<double>(labelled_tokens_),
-        .aux_loss = *sums_.aux_loss.as<double>(),
+        .loss = sums.loss / static_cast<double>(data.labelled_tokens),
+        .aux_loss = sums.aux_loss,
         .gradient_norm = norm,
         .learning_rate = rate,
         .seconds = seconds,
@@ -100,35 +86,25 @@ class Trainer {
                                       report.step, report.loss, norm));
     }
     if (rank_ == Rank{0}) host_.report(report);
-    return stopping;
+    return sums.flags > 0;
   }
 
-  void add_all_gradients() {
+  // The samples behind the cursor.
+  StepData next_data() {
     const auto& spec = job_.train;
-    const auto local = spec.micro_batch / dp_->size();
-    labelled_tokens_ = sampler_.labelled_tokens(progress_.samples, spec.batch);
-    const GradientStep step{.model = job_.model,
-                            .labelled_tokens = labelled_tokens_,
-                            .micro_batches = spec.batch / spec.micro_batch};
-    for (const auto& flat : parameters_.flats())
-      fill_zero(flat.gradient, stream_);
-    fill_zero(sums_.all, stream_);
-    std::vector<Sample> samples(static_cast<std::size_t>(local));
-    for (std::int64_t m = 0; m < step.micro_batches; ++m) {
-      auto index = progress_.samples + m * spec.micro_batch + dp_->rank() * local;
-      for (auto& sample : samples)
-        sample = sampler_.sample(index++);
-      add_gradients({stream_, arena_}, model_, step, samples, *dp_,
-                    {.loss = sums_.loss, .aux_loss = sums_.aux_loss});
-    }
-  }
-
-  bool agree_on_sums() {
-    const double wanted = host_.stop_requested() ? 1 : 0;
-    stream_.run([stop = sums_.stop, wanted] { *stop.as<double>() = wanted; });
-    dp_->all_reduce(sums_.shared, sums_.shared, ReduceOp::kSum, stream_, "loss and stop");
-    stream_.synchronize();
-    return *sums_.stop.as<double>() > 0;
+    const auto local = spec.micro_batch / job_.layout.dp;
+    const auto samples = [this, &spec, local](std::int64_t micro_batch) {
+      auto index = progress_.samples + micro_batch * spec.micro_batch + mesh_.dense().dp * local;
+      std::vector<Sample> result;
+      for (std::int64_t i = 0; i < local; ++i)
+        result.push_back(sampler_.sample(index++));
+      return result;
+    };
+    return {.samples = samples,
+            .micro_batches = spec.batch / spec.micro_batch,
+            .sequences = spec.micro_batch,
+            .length = spec.sequence_length,
+            .labelled_tokens = sampler_.labelled_tokens(progress_.samples, spec.batch)};
   }
 
   void save() {
@@ -139,7 +115,7 @@ class Trainer {
                       .tokens = progress_.tokens,
                       .data_fingerprint = fmt::format("{:016x}", corpus_.fingerprint()),
                       .tensors = training_tensors(job_.model)};
-    checkpointer_.save(std::move(manifest), stream_);
+    checkpointer_.save(std::move(manifest), replica_.stream());
     saved_ = progress_.step;
   }
 
@@ -155,19 +131,13 @@ class Trainer {
   const Job& job_;
   Host& host_;
   Rank rank_;
-  Stream stream_{kDevice};
-  Arena arena_{kDevice};
-  std::unique_ptr<Communicator> dp_;
+  Mesh mesh_;
   std::unique_ptr<Tokenizer> tokenizer_;
   Corpus corpus_;
   Sampler sampler_;
-  ParameterSet parameters_;
-  Model model_;
-  ShardedAdamW optimizer_;
+  Replica replica_;
   Checkpointer checkpointer_;
-  Sums sums_{kDevice};
   Progress progress_;
-  std::int64_t labelled_tokens_ = 0;
   std::optional<std::int64_t> saved_;
 };
 

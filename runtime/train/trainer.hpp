@@ -1,13 +1,11 @@
 #pragma once
 
 #include <filesystem>
-#include <functional>
-#include <memory>
 #include <optional>
 #include <string>
 
 #include "recipes/job.hpp"
-#include "runtime/comm/communicator.hpp"
+#include "runtime/parallel/mesh.hpp"
 #include "runtime/train/host.hpp"
 
 namespace fulgur {
@@ -16,11 +14,6 @@ enum class TrainEnd {
   kComplete,
   kStopped
 };  // all steps done; stopped by request, checkpoint written
-
-// Makes this rank's communicator of a group: collective over the group's ranks. The worker makes them of
-// UCX; tests of threads.
-using MakeGroup =
-    std::function<std::unique_ptr<Communicator>(const std::string& name, int rank, int size)>;
 
 // One rank's share of a training run, from its start or from `resume` (a committed checkpoint) to the
 // last step: blocks until then. Checkpoints lie below <run_directory>/checkpoints.

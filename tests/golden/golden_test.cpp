@@ -7,10 +7,9 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "runtime/comm/local.hpp"
-#include "runtime/optim/sharded_adamw.hpp"
-#include "runtime/train/gradient_step.hpp"
 #include "tests/golden/golden_case.hpp"
+#include "tests/support/layout_world.hpp"
+#include "tests/support/tolerance.hpp"
 
 namespace fulgur {
 namespace {
@@ -20,17 +19,6 @@ namespace fs = std::filesystem;
 constexpr double kLogits = 5e-6;    // relative norm
 constexpr double kGradient = 1e-5;  // relative norm
 constexpr double kLoss = 1e-5;      // relative
-
-double relative_distance(std::span<const float> a, std::span<const float> b) {
-  REQUIRE(a.size() == b.size());
-  double distance = 0, norm = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    distance += std::pow(static_cast<double>(a[i]) - static_cast<double>(b[i]), 2);
-    norm += std::pow(static_cast<double>(b[i]), 2);
-  }
-  // A gradient that is zero in both (a router that picks one expert) is no difference.
-  return norm == 0 ? std::sqrt(distance) : std::sqrt(distance / norm);
-}
 
 std::vector<fs::path> case_folders() {
   const char* chosen = std::getenv("FULGUR_GOLDEN_DIR");
@@ -44,93 +32,76 @@ std::vector<fs::path> case_folders() {
   return folders;
 }
 
-// One rank with the case's model: the same parts that a worker trains with.
-class Replica {
+// The case as a job on a layout. All sequences of a step are one micro-batch.
+Job job_of(const test::GoldenCase& golden, const Layout& layout) {
+  Job job;
+  job.model = golden.model;
+  job.optimizer = golden.optimizer;
+  job.layout = layout;
+  job.train.micro_batch = static_cast<std::int64_t>(golden.input(0).size());
+  return job;
+}
+
+// The batches of the case's steps, and that of the first step once more behind them.
+test::LayoutRun run_of(const test::GoldenCase& golden) {
+  test::LayoutRun run;
+  for (int step = 0; step < golden.num_steps(); ++step)
+    run.steps.push_back(golden.samples(golden.input(step)));
+  run.steps.push_back(golden.samples(golden.input(0)));
+  run.weights = [&golden](const Parameter& parameter) { return golden.weights(parameter); };
+  return run;
+}
+
+// The case's model on one rank, for logits.
+class OneRank {
  public:
-  explicit Replica(const test::GoldenCase& golden)
-      : golden_(golden),
-        group_(make_local_group("dp", 1, std::chrono::seconds(60))),
-        parameters_(golden.model, golden.optimizer.decay_on, Device::kCpu, 1),
-        model_(golden.model, parameters_, Device::kCpu),
-        optimizer_(parameters_, golden.optimizer, *group_[0], Device::kCpu),
-        sums_buffer_(Device::kCpu, 2 * sizeof(double)) {
-    for (const auto& flat : parameters_.flats()) {
-      for (const auto& local : flat.parameters) {
-        const auto values = golden.weights(local.parameter);
-        const auto weight = parameters_.weight(local.parameter.name);
-        REQUIRE(values.size() == static_cast<std::size_t>(weight.count()));
-        std::copy(values.begin(), values.end(), weight.as<float>());
-      }
-    }
+  explicit OneRank(const test::GoldenCase& golden, const test::LayoutRun& run, int steps)
+      : golden_(golden), job_(job_of(golden, {})), rank_(job_, run, Rank{0}, alone()) {
+    test::StepResult ignored;
+    std::mutex mutex;
+    for (int step = 0; step < steps; ++step)
+      rank_.step(static_cast<std::size_t>(step), ignored, mutex);
   }
 
   std::vector<float> logits(const std::vector<test::Ids>& sequences) {
-    const Arena::Scope scope(arena_);
-    const Context ctx{stream_, arena_};
-    const auto samples = golden_.samples(sequences);
-    const auto batch = make_batch(ctx, samples);
-    Model::Saved saved;
-    model_.forward(ctx, batch, saved);
-    const auto logits = arena_.allocate({batch.tokens, golden_.model.vocabulary});
-    model_.logits(ctx, saved.hidden, logits);
-    stream_.synchronize();
-    return {logits.as<float>(), logits.as<float>() + logits.count()};
-  }
-
-  // The loss as transformers reports it: with the auxiliary loss, where the case has one.
-  double gradients(const std::vector<test::Ids>& sequences) {
-    const auto sums = Tensor::contiguous(sums_buffer_.data(), DType::kFloat64, {2});
-    for (const auto& flat : parameters_.flats())
-      fill_zero(flat.gradient, stream_);
-    fill_zero(sums, stream_);
-    const auto samples = golden_.samples(sequences);
-    const auto labelled = static_cast<std::int64_t>(sequences.size() * (sequences[0].size() - 1));
-    add_gradients({stream_, arena_}, model_,
-                  {.model = golden_.model, .labelled_tokens = labelled, .micro_batches = 1},
-                  samples, *group_[0],
-                  {.loss = sums.slice(0, 0, 1), .aux_loss = sums.slice(0, 1, 1)});
-    stream_.synchronize();
-    return sums.as<double>()[0] / static_cast<double>(labelled) + sums.as<double>()[1];
-  }
-
-  double update(int step) {
-    const double norm = optimizer_.step(step, golden_.optimizer.learning_rate.peak, stream_);
-    stream_.synchronize();
-    return norm;
-  }
-
-  std::span<const float> gradient(const std::string& name) const {
-    const auto gradient = parameters_.gradient(name);
-    return {gradient.as<float>(), static_cast<std::size_t>(gradient.count())};
+    return rank_.logits(golden_.samples(sequences));
   }
 
  private:
   const test::GoldenCase& golden_;
-  Stream stream_{Device::kCpu};
-  Arena arena_{Device::kCpu};
-  std::vector<std::unique_ptr<Communicator>> group_;
-  ParameterSet parameters_;
-  Model model_;
-  ShardedAdamW optimizer_;
-  Buffer sums_buffer_;
+  Job job_;
+  test::LayoutRank rank_;
 };
 
-void check_gradients(const test::GoldenCase& golden, const Replica& replica) {
+void check_gradients(const test::GoldenCase& golden, const test::StepResult& result) {
   for (const auto& parameter : parameters(golden.model, golden.optimizer.decay_on)) {
     const auto expected = golden.gradient(parameter);
     if (expected.empty()) continue;
     INFO(parameter.name);
-    CHECK(relative_distance(replica.gradient(parameter.name), expected) <= kGradient);
+    CHECK(test::relative_error(result.gradients.at(parameter.name), expected) <= kGradient);
   }
 }
 
-void check_greedy(const test::GoldenCase& golden, Replica& replica) {
+// Losses as transformers reports them: with the auxiliary loss, where the case has one.
+void check_steps(const test::GoldenCase& golden, const std::vector<test::StepResult>& results) {
+  for (std::size_t step = 0; step < golden.losses.size(); ++step) {
+    CAPTURE(step);
+    const auto& result = results[step];
+    CHECK(result.loss + result.aux_loss == doctest::Approx(golden.losses[step]).epsilon(kLoss));
+    CHECK(result.norm == doctest::Approx(golden.norms[step]).epsilon(kLoss));
+  }
+  check_gradients(golden, results.front());
+  const auto& last = results.back();
+  CHECK(last.loss + last.aux_loss == doctest::Approx(golden.final_loss).epsilon(kLoss));
+}
+
+void check_greedy(const test::GoldenCase& golden, OneRank& trained) {
   const auto expected = golden.greedy();
   if (expected.empty()) return;
   const auto vocabulary = static_cast<std::ptrdiff_t>(golden.model.vocabulary);
   test::Ids ids(expected.begin(), expected.end() - test::GoldenCase::kGreedyTokens);
   while (ids.size() < expected.size()) {
-    const auto logits = replica.logits({ids});
+    const auto logits = trained.logits({ids});
     const auto last = logits.end() - vocabulary;
     ids.push_back(static_cast<std::int32_t>(std::max_element(last, logits.end()) - last));
   }
@@ -139,21 +110,15 @@ void check_greedy(const test::GoldenCase& golden, Replica& replica) {
 
 void check_case(const fs::path& folder) {
   const test::GoldenCase golden(folder);
-  Replica replica(golden);
+  const auto run = run_of(golden);
+  check_steps(golden, test::run_layout(job_of(golden, {}), run));
   const auto first = golden.input(0);
-  CHECK(relative_distance(replica.logits(first), golden.tensor("logits")) <= kLogits);
-  for (int step = 0; step < golden.num_steps(); ++step) {
-    CAPTURE(step);
-    const auto index = static_cast<std::size_t>(step);
-    CHECK(replica.gradients(golden.input(step)) ==
-          doctest::Approx(golden.losses[index]).epsilon(kLoss));
-    if (step == 0) check_gradients(golden, replica);
-    CHECK(replica.update(step + 1) == doctest::Approx(golden.norms[index]).epsilon(kLoss));
-  }
-  CHECK(replica.gradients(first) == doctest::Approx(golden.final_loss).epsilon(kLoss));
+  CHECK(test::relative_error(OneRank(golden, run, 0).logits(first), golden.tensor("logits")) <=
+        kLogits);
+  OneRank trained(golden, run, golden.num_steps());
   // AdamW divides a gradient by its size, so steps amplify rounding; 2e-5 is usual.
-  CHECK(relative_distance(replica.logits(first), golden.tensor("final_logits")) <= 1e-4);
-  check_greedy(golden, replica);
+  CHECK(test::relative_error(trained.logits(first), golden.tensor("final_logits")) <= 1e-4);
+  check_greedy(golden, trained);
 }
 
 }  // namespace
@@ -166,6 +131,17 @@ TEST_SUITE("golden") {
       CAPTURE(folder);
       MESSAGE("case " << folder.filename().string());
       check_case(folder);
+    }
+  }
+
+  TEST_CASE("the small case is reproduced on mixed layouts") {
+    const test::GoldenCase golden(fs::path(FULGUR_GOLDEN_SOURCE_DIR) / "minimax-small");
+    const auto run = run_of(golden);
+    for (const Layout layout :
+         {Layout{.pp = 2, .cp = 2, .ep = 2}, Layout{.pp = 2, .cp = 2, .tp = 2, .ep = 2, .etp = 2},
+          Layout{.dp = 2, .cp = 2, .tp = 2, .ep = 4, .etp = 2}}) {
+      CAPTURE(to_string(layout));
+      check_steps(golden, test::run_layout(job_of(golden, layout), run));
     }
   }
 }

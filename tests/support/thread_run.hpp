@@ -1,19 +1,17 @@
 #pragma once
 
 #include <condition_variable>
-#include <exception>
 #include <filesystem>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "runtime/checkpoint/folders.hpp"
 #include "runtime/checkpoint/writer.hpp"
-#include "runtime/comm/local.hpp"
 #include "runtime/train/trainer.hpp"
+#include "tests/support/thread_groups.hpp"
 
 namespace fulgur::test {
 
@@ -86,29 +84,9 @@ class ThreadHost final : public Host {
 inline std::vector<StepReport> train_on_threads(
     const Job& job, ThreadHost& host,
     const std::optional<std::filesystem::path>& resume = std::nullopt) {
-  const int ranks = world_size(job.layout);
-  auto group = make_local_group("dp", ranks, std::chrono::seconds(60));
-  std::vector<std::exception_ptr> failures(group.size());
-  std::vector<std::thread> threads;
-  for (int rank = 0; rank < ranks; ++rank) {
-    threads.emplace_back([&, rank] {
-      const auto r = static_cast<std::size_t>(rank);
-      auto* communicator = group[r].get();
-      try {
-        train(
-            job, Rank{rank}, resume,
-            [&](const std::string&, int, int) { return std::move(group[r]); }, host);
-      } catch (...) {
-        failures[r] = std::current_exception();
-        if (group[r]) communicator->abort();
-      }
-    });
-  }
-  for (auto& thread : threads)
-    thread.join();
-  for (auto& failure : failures) {
-    if (failure) std::rethrow_exception(failure);
-  }
+  run_world(world_size(job.layout), [&](Rank rank, const MakeGroup& make_group) {
+    fulgur::train(job, rank, resume, make_group, host);
+  });
   return host.reports();
 }
 

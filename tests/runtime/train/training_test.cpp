@@ -9,6 +9,7 @@
 #include "runtime/train/generate.hpp"
 #include "tests/support/temporary_directory.hpp"
 #include "tests/support/thread_run.hpp"
+#include "tests/support/tolerance.hpp"
 
 namespace fulgur {
 namespace {
@@ -75,16 +76,6 @@ struct Case {
   }
 };
 
-double relative_distance(const std::vector<float>& a, const std::vector<float>& b) {
-  REQUIRE(a.size() == b.size());
-  double distance = 0, norm = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    distance += std::pow(static_cast<double>(a[i]) - static_cast<double>(b[i]), 2);
-    norm += std::pow(static_cast<double>(b[i]), 2);
-  }
-  return std::sqrt(distance / norm);
-}
-
 }  // namespace
 
 TEST_SUITE("runtime/train") {
@@ -103,7 +94,7 @@ TEST_SUITE("runtime/train") {
       }
       // AdamW divides by the gradient's size, so a gradient near 0 turns rounding into a whole step:
       // weights agree less closely than losses do.
-      CHECK(relative_distance(many.state(6, "model/"), one.state(6, "model/")) < 1e-3);
+      CHECK(test::relative_error(many.state(6, "model/"), one.state(6, "model/")) < 1e-3);
     }
   }
 

@@ -1,0 +1,16 @@
+#pragma once
+
+#include "recipes/job.hpp"
+#include "runtime/parallel/mesh.hpp"
+
+namespace fulgur {
+
+// With whom a layer works, how it exchanges, and what it keeps for the backward pass.
+struct LayerOptions {
+  Mesh& mesh;  // outlives the layer
+  LightningContext lightning = LightningContext::kLaspPlus;
+  std::int64_t token_groups = 1;
+  Recompute recompute = Recompute::kNone;
+};
+
+}  // namespace fulgur

@@ -1,0 +1,278 @@
+#include "runtime/train/step_pipeline.hpp"
+
+#include "kernels/auxiliary_loss.hpp"
+#include "kernels/transfer.hpp"
+
+namespace fulgur {
+namespace {
+
+bool same_sizes(const TokenGrid& a, const TokenGrid& b) {
+  return a.sequences == b.sequences && a.length == b.length;
+}
+
+AuxiliaryLossForm form_of(const ModelSpec& model) {
+  return model.aux_loss == AuxLoss::kMixtral ? AuxiliaryLossForm::kMixtral
+                                             : AuxiliaryLossForm::kGshard;
+}
+
+}  // namespace
+
+struct StepPipeline::Step {
+  const StepData& data;
+  TokenGrid grid;
+  bool splits_backward;
+  Tensor loss, aux_loss;
+  Stream& compute;
+
+  bool is_last(const Pass& pass) const { return pass.micro_batch + 1 == data.micro_batches; }
+};
+
+StepPipeline::StepPipeline(const Job& job, Mesh& mesh, const ParameterSet& parameters,
+                           std::span<const ModelPiece> pieces, ShardedAdamW& optimizer)
+    : job_(job), mesh_(mesh), optimizer_(optimizer), slots_(pieces.size()) {
+  const LayerOptions options{.mesh = mesh,
+                             .lightning = job.context.lightning,
+                             .token_groups = job.experts.token_groups,
+                             .recompute = job.memory.recompute};
+  first_counter_.push_back(0);
+  for (const auto& piece : pieces) {
+    pieces_.emplace_back(job.model, piece, parameters, options);
+    first_counter_.push_back(first_counter_.back() + pieces_.back().num_layers());
+  }
+}
+
+StepPipeline::Slot& StepPipeline::slot(std::size_t piece, int index) {
+  auto& slots = slots_[piece];
+  while (slots.size() <= static_cast<std::size_t>(index))
+    slots.emplace_back(mesh_.device());
+  return slots[static_cast<std::size_t>(index)];
+}
+
+void StepPipeline::make_pipes(const TokenGrid& grid) {
+  if (grid_ && same_sizes(*grid_, grid)) return;
+  grid_ = grid;
+  const auto cuts = row_cuts(row_count(grid, mesh_.dense().cp), grid.tp);
+  const auto tp = static_cast<std::size_t>(mesh_.dense().tp);
+  const Shape dims{cuts[tp + 1] - cuts[tp], job_.model.hidden};
+  const auto device = mesh_.device();
+  const auto sender = [&](PipelineEdge& edge, const char* what) {
+    return edge.ranks ? std::make_unique<PipeSender>(edge, dims, device, what) : nullptr;
+  };
+  const auto receiver = [&](PipelineEdge& edge, const char* what) {
+    return edge.ranks ? std::make_unique<PipeReceiver>(edge, dims, device, what) : nullptr;
+  };
+  activations_out_ = sender(mesh_.activations_out(), "activations");
+  gradients_out_ = sender(mesh_.gradients_out(), "gradients of activations");
+  activations_in_ = receiver(mesh_.activations_in(), "activations");
+  gradients_in_ = receiver(mesh_.gradients_in(), "gradients of activations");
+}
+
+void StepPipeline::make_counters(std::int64_t micro_batches) {
+  if (counters_.micro_batches == micro_batches) return;
+  counters_ = {.micro_batches = micro_batches};
+  const auto layers = first_counter_.back(), E = job_.model.experts;
+  const auto allocate = [&](const Shape& dims, DType dtype) {
+    const auto& memory = counters_.memory.emplace_back(
+        mesh_.device(), static_cast<std::size_t>(dims.count()) * size_bytes(dtype));
+    return Tensor::contiguous(memory.data(), dtype, dims);
+  };
+  counters_.all = {.counts = allocate({micro_batches, layers, E}, DType::kInt32),
+                   .probability_sums = allocate({micro_batches, layers, E}, DType::kFloat64),
+                   .dropped = allocate({micro_batches, layers}, DType::kInt32),
+                   .dropped_local = allocate({micro_batches, layers}, DType::kInt32)};
+}
+
+RoutingStatistics StepPipeline::counters_of(std::int64_t micro_batch, std::size_t piece) const {
+  const auto part = [&](const Tensor& all) {
+    return all.select(0, micro_batch)
+        .slice(0, first_counter_[piece], first_counter_[piece + 1] - first_counter_[piece]);
+  };
+  const auto& all = counters_.all;
+  return {.counts = part(all.counts),
+          .probability_sums = part(all.probability_sums),
+          .dropped = part(all.dropped),
+          .dropped_local = part(all.dropped_local)};
+}
+
+void StepPipeline::run(const StepData& data, const Tensor& loss, const Tensor& aux_loss,
+                       Stream& compute) {
+  const PipelineShape shape{.schedule = job_.pipeline.schedule,
+                            .stages = mesh_.layout().pp,
+                            .virtual_stages = static_cast<int>(pieces_.size()),
+                            .micro_batches = static_cast<int>(data.micro_batches)};
+  const int stage = mesh_.dense().pp;
+  const auto passes = pipeline_schedule(shape, stage);
+  const auto slots = plan_slots(passes, shape.virtual_stages);
+  const Step step{
+      .data = data,
+      .grid = token_grid(mesh_.layout(), job_.context.order, data.sequences, data.length),
+      .splits_backward = job_.pipeline.schedule == PipelineSchedule::kZeroBubble,
+      .loss = loss,
+      .aux_loss = aux_loss,
+      .compute = compute};
+  make_pipes(step.grid);
+  make_counters(data.micro_batches);
+  for (const auto& counter : {counters_.all.counts, counters_.all.probability_sums,
+                              counters_.all.dropped, counters_.all.dropped_local})
+    fill_zero(counter, compute);
+  const auto num_messages = [&](PipeEnd end) {
+    return static_cast<std::int64_t>(pipe_messages(shape, stage, passes, end).size());
+  };
+  if (activations_in_) activations_in_->expect(num_messages(PipeEnd::kActivationsIn));
+  if (gradients_in_) gradients_in_->expect(num_messages(PipeEnd::kGradientsIn));
+
+  for (std::size_t i = 0; i < passes.size(); ++i) {
+    const auto& pass = passes[i];
+    auto& in_flight = slot(static_cast<std::size_t>(pass.virtual_stage), slots.slot[i]);
+    switch (pass.kind) {
+      case PassKind::kForward:
+        forward(step, pass, in_flight);
+        break;
+      case PassKind::kBackward:
+      case PassKind::kBackwardInput:
+        backward(step, pass, in_flight);
+        break;
+      case PassKind::kBackwardWeight:
+        finish_weights(step, pass, in_flight);
+        break;
+    }
+  }
+  // The auxiliary loss is the same on all ranks of a stage: one of them tells it.
+  if (mesh_.stage_rank() != 0) fill_zero(aux_loss, compute);
+}
+
+void StepPipeline::forward(const Step& step, const Pass& pass, Slot& slot) {
+  const auto& piece = pieces_[static_cast<std::size_t>(pass.virtual_stage)];
+  slot.scope.emplace(slot.arena);
+  slot.operand_scope.emplace(slot.operand_arena);
+  slot.weights = step.splits_backward ? WeightGradients(slot.operand_arena) : WeightGradients();
+  const Context ctx{step.compute, slot.arena};
+  slot.batch = make_batch(ctx, mesh_, step.grid, step.data.samples(pass.micro_batch));
+  Tensor x;
+  if (!piece.piece().has_embedding) {
+    x = slot.arena.allocate({slot.batch.rows, job_.model.hidden});
+    activations_in_->receive(x, step.compute);
+  }
+  piece.forward(ctx, slot.batch, x,
+                counters_of(pass.micro_batch, static_cast<std::size_t>(pass.virtual_stage)),
+                slot.saved,
+                [&](std::int64_t place) { optimizer_.wait_for_weights(place, step.compute); });
+  auxiliary_gradient(step, pass, slot);
+  if (!piece.piece().has_head) activations_out_->send(slot.saved.out, step.compute);
+}
+
+// The gradient of the auxiliary loss with respect to the router's probabilities. Counts are summed over
+// all ranks of the stage first, so that the loss does not depend on how they share the micro-batch.
+void StepPipeline::auxiliary_gradient(const Step& step, const Pass& pass, Slot& slot) {
+  const auto& piece = pieces_[static_cast<std::size_t>(pass.virtual_stage)];
+  const auto& model = job_.model;
+  const auto counters = counters_of(pass.micro_batch, static_cast<std::size_t>(pass.virtual_stage));
+  slot.dprobability = slot.arena.allocate({piece.num_layers(), model.experts});
+  if (piece.num_layers() == 0) return;
+  auto& ranks = mesh_.stage();
+  ranks.all_reduce(counters.counts, counters.counts, ReduceOp::kSum, step.compute, "expert counts");
+  ranks.all_reduce(counters.probability_sums, counters.probability_sums, ReduceOp::kSum,
+                   step.compute, "router probabilities");
+  // The kernel takes the mean over the layers that it sees; the loss is the mean over all.
+  const double share = static_cast<double>(piece.num_layers()) / static_cast<double>(model.layers);
+  auxiliary_loss(
+      {.counts = counters.counts,
+       .probability_sums = counters.probability_sums,
+       .loss = step.aux_loss,
+       .dprobability = slot.dprobability,
+       .form = form_of(model),
+       .coef = model.aux_loss_coef * share / static_cast<double>(step.data.micro_batches),
+       .tokens = step.grid.sequences * step.grid.length,
+       .experts_per_token = model.experts_per_token},
+      step.compute);
+}
+
+void StepPipeline::backward(const Step& step, const Pass& pass, Slot& slot) {
+  const auto& piece = pieces_[static_cast<std::size_t>(pass.virtual_stage)];
+  const Context ctx{step.compute, slot.arena};
+  const auto gradient = slot.arena.allocate({slot.batch.rows, job_.model.hidden});
+  if (piece.piece().has_head) {
+    piece.loss(ctx, slot.batch, slot.saved.hidden,
+               1.0f / static_cast<float>(step.data.labelled_tokens), step.loss, gradient);
+  } else {
+    gradients_in_->receive(gradient, step.compute);
+  }
+  PlaceHook after;
+  if (step.is_last(pass) && !step.splits_backward)
+    after = [&](std::int64_t place) { optimizer_.gradients_ready(place, step.compute); };
+  piece.backward(ctx, slot.batch, {gradient, slot.dprobability, gradient}, slot.saved, slot.weights,
+                 after);
+  if (!piece.piece().has_embedding) gradients_out_->send(gradient, step.compute);
+  if (!step.splits_backward) {
+    slot.operand_scope.reset();
+    slot.scope.reset();
+  }
+}
+
+void StepPipeline::finish_weights(const Step& step, const Pass& pass, Slot& slot) {
+  slot.weights.run(step.compute);
+  slot.operand_scope.reset();
+  slot.scope.reset();
+  if (!step.is_last(pass)) return;
+  const auto& piece = pieces_[static_cast<std::size_t>(pass.virtual_stage)].piece();
+  const auto ready = [&](std::int64_t place) { optimizer_.gradients_ready(place, step.compute); };
+  if (piece.has_head) ready(kHeadPlace);
+  for (auto layer = piece.last; layer-- > piece.first;)
+    ready(layer);
+  if (piece.has_embedding) ready(kEmbeddingPlace);
+}
+
+RoutingTotals StepPipeline::routing(Stream& compute) const {
+  const auto L = job_.model.layers, E = job_.model.experts, M = counters_.micro_batches;
+  const auto here = first_counter_.back();
+  auto& stage = mesh_.stage();
+  for (const auto& dropped : {counters_.all.dropped, counters_.all.dropped_local})
+    stage.all_reduce(dropped, dropped, ReduceOp::kSum, compute, "dropped assignments");
+  const auto counts = download<std::int32_t>(counters_.all.counts, compute);
+  const auto dropped = download<std::int32_t>(counters_.all.dropped, compute);
+  const auto dropped_local = download<std::int32_t>(counters_.all.dropped_local, compute);
+
+  // One row per layer of the model: counts, dropped, dropped_local. Each stage fills its own.
+  const auto columns = E + 2;
+  std::vector<std::int64_t> table(static_cast<std::size_t>(L * columns));
+  if (stage.rank() == 0) {
+    std::int64_t row = 0;
+    for (const auto& piece : pieces_) {
+      for (auto layer = piece.piece().first; layer < piece.piece().last; ++layer, ++row) {
+        auto* const to = &table[static_cast<std::size_t>(layer * columns)];
+        for (std::int64_t m = 0; m < M; ++m) {
+          const auto from = static_cast<std::size_t>(m * here + row);
+          for (std::int64_t e = 0; e < E; ++e)
+            to[e] += counts[from * static_cast<std::size_t>(E) + static_cast<std::size_t>(e)];
+          to[E] += dropped[from];
+          to[E + 1] += dropped_local[from];
+        }
+      }
+    }
+  }
+  const Buffer memory(mesh_.device(), table.size() * sizeof(std::int64_t));
+  const auto all = Tensor::contiguous(memory.data(), DType::kInt64, {L * columns});
+  upload(std::move(table), all, compute);
+  mesh_.world().all_reduce(all, all, ReduceOp::kSum, compute, "routing of all layers");
+  mesh_.synchronize(compute);
+  const auto sums = download<std::int64_t>(all, compute);
+  RoutingTotals totals;
+  for (std::int64_t l = 0; l < L; ++l) {
+    const auto* const row = &sums[static_cast<std::size_t>(l * columns)];
+    totals.counts.insert(totals.counts.end(), row, row + E);
+    totals.dropped.push_back(row[E]);
+    totals.dropped_local.push_back(row[E + 1]);
+  }
+  return totals;
+}
+
+std::size_t StepPipeline::activation_bytes() const {
+  std::size_t bytes = 0;
+  for (const auto& slots : slots_) {
+    for (const auto& slot : slots)
+      bytes += slot.arena.high_water_bytes() + slot.operand_arena.high_water_bytes();
+  }
+  return bytes;
+}
+
+}  // namespace fulgur

@@ -1,0 +1,99 @@
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "recipes/job.hpp"
+#include "runtime/model/model.hpp"
+#include "runtime/optim/sharded_adamw.hpp"
+#include "runtime/parallel/pipe.hpp"
+#include "runtime/parallel/pipeline/messages.hpp"
+#include "runtime/parallel/pipeline/schedule.hpp"
+#include "runtime/parallel/pipeline/slots.hpp"
+
+namespace fulgur {
+
+// What the gradients of one step are made of.
+struct StepData {
+  // The sequences of this rank's dp coordinate in a micro-batch, in order. Called once for each pass.
+  std::function<std::vector<Sample>(std::int64_t micro_batch)> samples;
+  std::int64_t micro_batches = 1;
+  std::int64_t sequences = 1;        // of a global micro-batch, all dp ranks together
+  std::int64_t length = 1;           // N
+  std::int64_t labelled_tokens = 1;  // n, of the whole step over all ranks
+};
+
+// How the tokens of a step were routed, over all its micro-batches; the same on every rank.
+struct RoutingTotals {
+  std::vector<std::int64_t> counts;         // [L, E]: assignments that chose an expert
+  std::vector<std::int64_t> dropped;        // [L]
+  std::vector<std::int64_t> dropped_local;  // [L]: had every rank a capacity of its own
+};
+
+// The forward and backward passes of a step on one rank: its pieces of the model, in the order of the
+// pipeline schedule, with what is in flight between a forward and its backward pass.
+//
+// Threads. One thread.
+class StepPipeline {
+ public:
+  // What is passed by reference outlives the pipeline.
+  StepPipeline(const Job& job, Mesh& mesh, const ParameterSet& parameters,
+               std::span<const ModelPiece> pieces, ShardedAdamW& optimizer);
+
+  // Queues all passes of a step on `compute`. Gradients go to the optimizer as they become complete, so
+  // optimizer.begin_step() comes before and optimizer.step() behind. Adds this rank's part to `loss` and
+  // `aux_loss` ([1] float64): over the world they add up to the sum of the cross-entropy over the
+  // labelled tokens, and to the auxiliary loss as it enters the gradient.
+  void run(const StepData& data, const Tensor& loss, const Tensor& aux_loss, Stream& compute);
+
+  // Of the last run. Collective over the world; waits.
+  RoutingTotals routing(Stream& compute) const;
+
+  // The most bytes of activations held at once so far.
+  std::size_t activation_bytes() const;
+
+ private:
+  // A micro-batch between its forward pass and its last backward pass in one piece.
+  struct Slot {
+    explicit Slot(Device device) : arena(device), operand_arena(device) {}
+
+    Arena arena, operand_arena;
+    std::optional<Arena::Scope> scope, operand_scope;
+    Batch batch;
+    Model::Saved saved;
+    Tensor dprobability;
+    WeightGradients weights;
+  };
+  // What a step allocates once and keeps.
+  struct Counters {
+    std::int64_t micro_batches = 0;
+    std::vector<Buffer> memory;
+    RoutingStatistics all;  // with [micro-batch, layers here] in front
+  };
+  struct Step;  // what the passes of one step share
+
+  void make_pipes(const TokenGrid& grid);
+  void make_counters(std::int64_t micro_batches);
+  RoutingStatistics counters_of(std::int64_t micro_batch, std::size_t piece) const;
+  void forward(const Step& step, const Pass& pass, Slot& slot);
+  void backward(const Step& step, const Pass& pass, Slot& slot);
+  void finish_weights(const Step& step, const Pass& pass, Slot& slot);
+  void auxiliary_gradient(const Step& step, const Pass& pass, Slot& slot);
+  Slot& slot(std::size_t piece, int index);
+
+  const Job& job_;
+  Mesh& mesh_;
+  ShardedAdamW& optimizer_;
+  std::vector<Model> pieces_;
+  std::vector<std::int64_t> first_counter_;  // [pieces + 1] layers here before each piece
+  std::vector<std::deque<Slot>> slots_;      // of each piece
+  std::optional<TokenGrid> grid_;            // of the pipes
+  std::unique_ptr<PipeSender> activations_out_, gradients_out_;
+  std::unique_ptr<PipeReceiver> activations_in_, gradients_in_;
+  Counters counters_;
+};
+
+}  // namespace fulgur
