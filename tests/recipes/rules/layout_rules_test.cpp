@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -128,7 +129,7 @@ TEST_SUITE("recipes/rules/pipeline") {
   TEST_CASE("micro-batches need not be a multiple of the stages") {
     auto job = with_layout({.pp = 2});
     job.pipeline = {.schedule = PipelineSchedule::kInterleaved, .virtual_stages = 2, .layers = {}};
-    for (const int micro_batches : {1, 2, 3, 7}) {
+    for (const std::int64_t micro_batches : {1, 2, 3, 7}) {
       job.train.batch = 4 * micro_batches;
       CHECK(codes(job) == Texts{});
     }

@@ -3,9 +3,13 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <stdexcept>
 #include <utility>
 
+#include "recipes/pipeline_layers.hpp"
+#include "recipes/rules/rules.hpp"
+#include "tests/recipes/some_jobs.hpp"
 #include "tests/runtime/parallel/pipeline/pipeline_checker.hpp"
 
 namespace fulgur {
@@ -16,7 +20,7 @@ constexpr auto kAll = {PipelineSchedule::k1F1B, PipelineSchedule::kInterleaved,
 
 // What is left of the time when a stage has done its 3 units of work for each micro-batch and piece.
 std::int64_t bubble(const test::Verdict& verdict, const PipelineShape& shape) {
-  return verdict.makespan - 3 * shape.micro_batches * shape.virtual_stages;
+  return verdict.makespan - std::int64_t{3} * shape.micro_batches * shape.virtual_stages;
 }
 
 // Interleaved 1F1B as Megatron-LM builds it, in groups of `stages` micro-batches whatever their number.
@@ -151,6 +155,31 @@ TEST_SUITE("runtime/parallel/pipeline/schedule") {
     CHECK(refusal({kInterleaved, 2, 1 << 20, 1 << 20}, 1) ==
           prefix +
               "1048576 virtual stages x 1048576 micro-batches are more than 16777216 forwards");
+  }
+}
+
+TEST_SUITE("runtime/parallel/pipeline/rules") {
+  TEST_CASE(
+      "a job that keeps the rules has a schedule on every stage, and layers for every piece") {
+    int kept = 0;
+    for (const auto schedule : kAll) {
+      for (int pp = 1; pp <= 4; ++pp) {
+        for (int virtual_stages = 1; virtual_stages <= 3; ++virtual_stages) {
+          auto job = test::small_job();
+          job.layout.pp = pp;
+          job.model.layers = 8;
+          job.pipeline = {.schedule = schedule, .virtual_stages = virtual_stages, .layers = {}};
+          if (!violations(job).empty()) continue;
+          ++kept;
+          const PipelineShape shape{schedule, pp, virtual_stages,
+                                    static_cast<int>(job.train.batch / job.train.micro_batch)};
+          CAPTURE(test::to_string(shape));
+          CHECK(test::check(test::program_of(shape)).problem == "");
+          CHECK(layers_per_piece(job).size() == static_cast<std::size_t>(shape.pieces()));
+        }
+      }
+    }
+    CHECK(kept == 4 + 4 + 4);  // 1F1B, ZB-H1; interleaved 2 x 2, 2 x 3, 3 x 2, 4 x 2
   }
 }
 
