@@ -10,6 +10,7 @@
 #include "tests/runtime/comm/ucx_group.hpp"
 #include "tests/runtime/parallel/experts/expert_oracle.hpp"
 #include "tests/runtime/parallel/experts/expert_ranks.hpp"
+#include "tests/runtime/parallel/experts/expert_shard.hpp"
 #include "tests/support/tolerance.hpp"
 
 namespace fulgur {
@@ -46,35 +47,6 @@ void put_rows(const test::HostTensor<T>& part, std::int64_t first, std::vector<T
   std::copy(part.values.begin(), part.values.end(), all.begin() + first * part.dims()[1]);
 }
 
-// The part of the experts' weights that rank (ep, etp) holds, as indices into the whole. [outer] x count:
-// for w13 the outer dims are expert and which of the two; for w2 expert and column.
-class Shard {
- public:
-  Shard(const ExpertInputs& in, const Case& layout, int rank)
-      : E_(in.num_experts() / layout.ep),
-        F_(in.inner() / layout.etp),
-        C_(in.width()),
-        all_F_(in.inner()),
-        expert_(rank / layout.etp % layout.ep * E_),
-        column_(rank % layout.etp * F_) {}
-
-  Shape w13_dims() const { return {E_, 2, F_, C_}; }
-  Shape w2_dims() const { return {E_, C_, F_}; }
-  std::size_t w13(std::size_t i) const {
-    const auto n = static_cast<std::int64_t>(i);
-    const auto c = n % C_, f = n / C_ % F_, half = n / (C_ * F_);
-    return static_cast<std::size_t>(((expert_ * 2 + half) * all_F_ + column_ + f) * C_ + c);
-  }
-  std::size_t w2(std::size_t i) const {
-    const auto n = static_cast<std::int64_t>(i);
-    const auto f = n % F_, row = n / F_;
-    return static_cast<std::size_t>((expert_ * C_ + row) * all_F_ + column_ + f);
-  }
-
- private:
-  std::int64_t E_, F_, C_, all_F_, expert_, column_;
-};
-
 // Runs forward and backward on the ranks of `layout`; rank r has the tokens cuts[r] .. cuts[r+1]-1.
 class Run {
  public:
@@ -97,7 +69,7 @@ class Run {
 
  private:
   void run_rank(int rank, const ExpertGroups& groups, Stream& stream) {
-    const Shard shard(in_, layout_, rank);
+    const test::ExpertShard shard(in_, layout_.ep, layout_.etp, rank);
     Floats w13(shard.w13_dims()), w2(shard.w2_dims());
     for (std::size_t i = 0; i < w13.values.size(); ++i)
       w13.values[i] = in_.w13.values[shard.w13(i)];
