@@ -1,5 +1,8 @@
 #include "worker/control_host.hpp"
 
+#include "runtime/checkpoint/folders.hpp"
+#include "runtime/checkpoint/shard_notes.hpp"
+
 namespace fulgur {
 
 void ControlHost::report(const StepReport& report) {
@@ -13,10 +16,11 @@ void ControlHost::report(const StepReport& report) {
                         .tokens_per_second = report.tokens_per_second});
 }
 
-void ControlHost::shard_written(const Manifest& manifest, int /*rank*/, const ShardRecord& shard) {
+void ControlHost::shard_written(const Manifest& manifest, int rank, const ShardRecord& shard) {
   auto mine = manifest;
   mine.shards = {shard};
-  client_.send(ShardWritten{.step = manifest.step, .manifest = to_json(mine)});
+  const auto folder = staging_folder(checkpoints_, manifest.step);
+  client_.send(ShardWritten{.step = manifest.step, .sha256 = write_shard_note(folder, rank, mine)});
 }
 
 void ControlHost::shard_failed(std::int64_t step, int /*rank*/, const std::string& reason) {

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <filesystem>
+#include <utility>
+
 #include "runtime/train/host.hpp"
 #include "worker/control_client.hpp"
 
@@ -8,7 +11,9 @@ namespace fulgur {
 // What runtime/ asks of the process around it, answered over the control connection.
 class ControlHost final : public Host {
  public:
-  explicit ControlHost(ControlClient& client) : client_(client) {}
+  // `checkpoints` is the run's folder of checkpoints.
+  ControlHost(ControlClient& client, std::filesystem::path checkpoints)
+      : client_(client), checkpoints_(std::move(checkpoints)) {}
 
   bool stop_requested() override { return client_.stop_requested(); }
   void report(const StepReport& report) override;
@@ -20,6 +25,7 @@ class ControlHost final : public Host {
 
  private:
   ControlClient& client_;
+  std::filesystem::path checkpoints_;
 };
 
 }  // namespace fulgur

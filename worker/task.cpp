@@ -45,10 +45,14 @@ std::chrono::steady_clock::duration seconds(double count) {
       std::chrono::duration<double>(count));
 }
 
+std::filesystem::path checkpoints_of(const Job& job) {
+  return std::filesystem::path(job.run_directory) / "checkpoints";
+}
+
 std::string train_task(const Assignment& assignment, const Job& job, ControlClient& client,
                        FlightRecorder& recorder) {
   check_rules(job);
-  ControlHost host(client);
+  ControlHost host(client, checkpoints_of(job));
   ControlStore store(client);
   const UcxContext ucx;
   const MakeGroup make_group = [&](const std::string& name, int rank, int size) {
@@ -69,7 +73,7 @@ std::string train_task(const Assignment& assignment, const Job& job, ControlClie
 
 std::string generate_task(const Assignment& assignment, const Job& job, ControlClient& client) {
   check_model_rules(job);
-  ControlHost host(client);
+  ControlHost host(client, checkpoints_of(job));
   generate(job, assignment.checkpoint, job.sample, host);
   return client.stop_requested() ? "stopped" : "complete";
 }

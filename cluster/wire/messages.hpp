@@ -76,7 +76,7 @@ struct StepDone {
 };
 struct ShardWritten {
   std::int64_t step = 0;
-  std::string manifest;  // JSON of a Manifest whose only shard is this rank's
+  std::string sha256;  // of shard-<rank>.json beside the shard, which says what is in it
 };
 struct ShardFailed {
   std::int64_t step = 0;
@@ -138,7 +138,7 @@ BOOST_DESCRIBE_STRUCT(Heartbeat, (), (section, collective))
 BOOST_DESCRIBE_STRUCT(StepDone, (),
                       (step, tokens, loss, aux_loss, gradient_norm, learning_rate, seconds,
                        tokens_per_second))
-BOOST_DESCRIBE_STRUCT(ShardWritten, (), (step, manifest))
+BOOST_DESCRIBE_STRUCT(ShardWritten, (), (step, sha256))
 BOOST_DESCRIBE_STRUCT(ShardFailed, (), (step, reason))
 BOOST_DESCRIBE_STRUCT(Print, (), (text))
 BOOST_DESCRIBE_STRUCT(StopRequested, (), (signal))

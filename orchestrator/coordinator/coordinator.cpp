@@ -22,6 +22,7 @@
 #include "orchestrator/coordinator/shard_collector.hpp"
 #include "orchestrator/coordinator/store_table.hpp"
 #include "recipes/job_json.hpp"
+#include "runtime/checkpoint/shard_notes.hpp"
 #include "runtime/checkpoint/writer.hpp"
 
 namespace fulgur {
@@ -275,8 +276,7 @@ class Coordinator {
     } else if (const auto* get = std::get_if<StoreGet>(&message)) {
       if (const auto value = store_.get(get->key, rank)) send(rank, StoreValue{get->key, *value});
     } else if (const auto* shard = std::get_if<ShardWritten>(&message)) {
-      finish_checkpoint(
-          shards_.written(shard->step, rank, manifest_from_json(shard->manifest, "manifest")));
+      finish_checkpoint(shards_.written(shard->step, rank, shard->sha256));
     } else if (const auto* lost = std::get_if<ShardFailed>(&message)) {
       finish_checkpoint(shards_.failed(lost->step, rank, lost->reason));
     } else if (const auto* print = std::get_if<Print>(&message)) {
@@ -313,7 +313,8 @@ class Coordinator {
     const auto staging = staging_folder(root, complete.step);
     if (complete.failures.empty()) {
       try {
-        commit_checkpoint(root, staging, complete.manifest, setup_.job.checkpoint.keep);
+        commit_checkpoint(root, staging, gather_shard_notes(staging, complete.step, complete.notes),
+                          setup_.job.checkpoint.keep);
         return {};
       } catch (const std::exception& error) {
         return error.what();

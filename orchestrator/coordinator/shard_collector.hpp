@@ -7,8 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "runtime/checkpoint/manifest.hpp"
-
 namespace fulgur {
 
 // Brings together what the ranks say about their shards of a checkpoint.
@@ -18,18 +16,18 @@ class ShardCollector {
 
   struct Complete {
     std::int64_t step = 0;
-    Manifest manifest;                  // with the shards of all ranks, in rank order
+    std::vector<std::string> notes;     // SHA-256 of shard-<rank>.json, by rank
     std::vector<std::string> failures;  // not empty: the checkpoint is to be dropped
   };
 
-  // A rank has written its shard (`manifest` has only that one), or could not. Returns the whole when
-  // all ranks have said so.
-  std::optional<Complete> written(std::int64_t step, int rank, Manifest manifest);
+  // A rank has written its shard and the note beside it, which has this hash, or could not. Returns the
+  // whole when all ranks have said so.
+  std::optional<Complete> written(std::int64_t step, int rank, std::string note_sha256);
   std::optional<Complete> failed(std::int64_t step, int rank, const std::string& reason);
 
  private:
   struct Pending {
-    std::map<int, Manifest> manifests;
+    std::map<int, std::string> notes;
     std::map<int, std::string> failures;
   };
   std::optional<Complete> finish_if_all(std::int64_t step);

@@ -128,6 +128,7 @@ class CheckpointReader::Impl {
 
   static std::vector<const Box*> boxes_of(const std::vector<Source>& sources) {
     std::vector<const Box*> found;
+    found.reserve(sources.size());
     for (const auto& source : sources)
       found.push_back(&source.piece->box);
     return found;

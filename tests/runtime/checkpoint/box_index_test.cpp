@@ -19,6 +19,7 @@ TEST_SUITE("runtime/checkpoint/box_index") {
       std::vector<const Box*> views;
       for (auto rest = test::below(random, 40); rest > 0; --rest)
         boxes.push_back(test::random_box(random, shape));
+      views.reserve(boxes.size());
       for (const auto& box : boxes)
         views.push_back(&box);
       const BoxIndex index(views);

@@ -18,6 +18,7 @@ using Shape = std::vector<std::int64_t>;
 fs::path save_boxes(const fs::path& root, const TensorRecord& tensor,
                     const std::vector<Box>& boxes) {
   std::vector<std::vector<Share>> shares;
+  shares.reserve(boxes.size());
   for (const auto& box : boxes)
     shares.push_back({{0, box}});
   const auto staging = staging_folder(root, 1);
