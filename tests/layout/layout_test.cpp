@@ -2,8 +2,10 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <numeric>
 #include <random>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "recipes/rules/rules.hpp"
@@ -132,6 +134,113 @@ TEST_SUITE("layout") {
     check_layouts({"dp=2,cp=2,tp=2", "pp=2,cp=2,tp=2,ep=4", "pp=2,cp=2,tp=2,ep=2,etp=2",
                    "pp=2,dp=2,tp=2,ep=4", "dp=2,cp=2,tp=2,ep=4,etp=2", "tp=4,dp=2,ep=8",
                    "cp=4,tp=2,ep=2,etp=2", "pp=4,tp=2,etp=2"});
+  }
+
+  TEST_CASE("every pipeline schedule gives the same gradients, also with stages cut by hand") {
+    for (const auto& [schedule, virtual_stages, layers] :
+         {std::tuple{PipelineSchedule::kInterleaved, 2, std::vector<std::int64_t>{}},
+          {PipelineSchedule::kZeroBubble, 1, {}},
+          {PipelineSchedule::k1F1B, 1, {3, 1}},
+          {PipelineSchedule::kInterleaved, 3, {1, 0, 1, 1, 1, 0}}}) {
+      for (const auto* layout : {"pp=2", "pp=2,cp=2,tp=2"}) {
+        auto job = small_job();
+        job.layout = parse_layout(layout);
+        job.pipeline = {.schedule = schedule, .virtual_stages = virtual_stages, .layers = layers};
+        CAPTURE(virtual_stages);
+        check_layout(job);
+      }
+    }
+  }
+
+  TEST_CASE("what is calculated again in the backward pass is the same, and takes less memory") {
+    for (const auto* layout : {"dp=1", "pp=2,cp=2", "tp=2,dp=2,ep=2,etp=2"}) {
+      auto job = small_job();
+      job.layout = parse_layout(layout);
+      const auto run = small_run(job);
+      const auto all_kept = test::run_layout(job, run);
+      auto bytes = all_kept.front().activation_bytes;
+      for (const auto recompute : {Recompute::kSelective, Recompute::kFull}) {
+        job.memory.recompute = recompute;
+        const auto results = test::run_layout(job, run);
+        for (std::size_t step = 0; step < results.size(); ++step) {
+          CHECK(results[step].loss == all_kept[step].loss);
+          CHECK(results[step].gradients == all_kept[step].gradients);
+        }
+        CHECK(results.front().activation_bytes < bytes);
+        bytes = results.front().activation_bytes;
+      }
+    }
+  }
+
+  TEST_CASE("zero-bubble keeps the operands of weight gradients that are calculated again") {
+    for (const auto recompute : {Recompute::kSelective, Recompute::kFull}) {
+      auto job = small_job();
+      job.layout = parse_layout("pp=2,tp=2,ep=2");
+      job.pipeline.schedule = PipelineSchedule::kZeroBubble;
+      job.memory.recompute = recompute;
+      check_layout(job);
+    }
+  }
+
+  TEST_CASE("contiguous shards and the ring of LASP give the same as zigzag and one all-gather") {
+    for (const auto order : {ContextOrder::kZigzag, ContextOrder::kContiguous}) {
+      for (const auto lightning : {LightningContext::kLaspPlus, LightningContext::kLasp}) {
+        for (const auto* layout : {"cp=3", "cp=4,dp=2,ep=2", "pp=2,cp=2,tp=2"}) {
+          auto job = small_job();
+          job.layout = parse_layout(layout);
+          job.context = {.order = order, .lightning = lightning};
+          check_layout(job);
+        }
+      }
+    }
+  }
+
+  TEST_CASE("the number of token groups changes nothing") {
+    for (const int groups : {2, 3, 8}) {
+      for (const auto* layout : {"dp=1", "dp=2,ep=2", "dp=2,cp=2,tp=2,ep=4,etp=2"}) {
+        auto job = small_job();
+        job.layout = parse_layout(layout);
+        job.experts.token_groups = groups;
+        CAPTURE(groups);
+        check_layout(job);
+      }
+    }
+  }
+
+  TEST_CASE("experts with a capacity drop the same tokens on every layout") {
+    auto job = small_job();
+    job.model.capacity_factor = 1.1;
+    const auto run = small_run(job);
+    const auto expected = test::run_layout(job, run);
+    CHECK(std::all_of(expected.front().routing.dropped.begin(),
+                      expected.front().routing.dropped.end(), [](auto n) { return n > 0; }));
+    for (const auto* layout : {"dp=2", "cp=4,ep=2", "tp=2,ep=2", "pp=2,cp=2,tp=2,ep=2,etp=2",
+                               "dp=2,cp=2,tp=2,ep=4,etp=2"}) {
+      job.layout = parse_layout(layout);
+      CAPTURE(layout);
+      const auto results = test::run_layout(job, run);
+      check_equal(results, expected);
+      // Ranks with capacities of their own would drop more.
+      const auto total = [](const std::vector<std::int64_t>& layers) {
+        return std::accumulate(layers.begin(), layers.end(), std::int64_t{0});
+      };
+      CHECK(total(results.front().routing.dropped_local) > total(expected.front().routing.dropped));
+    }
+  }
+
+  TEST_CASE("sequences of an odd length and of fewer tokens than a rank has rows for are cut too") {
+    for (const std::int64_t length : {7, 9, 21, 63}) {
+      auto job = small_job();
+      job.train.sequence_length = length;
+      const auto run = small_run(job);
+      const auto expected = test::run_layout(job, run);
+      for (const auto* layout : {"cp=3", "cp=3,tp=2,ep=2", "pp=2,cp=2,tp=2"}) {
+        job.layout = parse_layout(layout);
+        CAPTURE(layout);
+        CAPTURE(length);
+        check_equal(test::run_layout(job, run), expected);
+      }
+    }
   }
 }
 
