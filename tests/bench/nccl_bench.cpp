@@ -8,6 +8,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <string>
@@ -131,7 +134,7 @@ void run_rank(int rank, int size, const std::filesystem::path& root, const std::
 }  // namespace
 }  // namespace fulgur::test
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   const int size = argc > 1 ? std::stoi(argv[1]) : 2;
   const std::string file = argc > 2 ? argv[2] : "";
   const fulgur::test::TemporaryDirectory directory;
@@ -141,4 +144,7 @@ int main(int argc, char** argv) {
   for (int rank = 0; rank < size; ++rank)
     worst = std::max(worst, std::abs(ranks.wait(rank)));
   return worst;
+} catch (const std::exception& error) {
+  std::fprintf(stderr, "%s\n", error.what());
+  return 1;
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/entered_gpu.hpp"
 #include "tests/support/run_ranks.hpp"
 
 namespace fulgur::test {

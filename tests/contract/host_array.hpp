@@ -1,8 +1,10 @@
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <limits>
-#include <span>
+#include <map>
+#include <mutex>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -11,6 +13,7 @@
 #include "kernels/stream.hpp"
 #include "kernels/tensor.hpp"
 #include "kernels/transfer.hpp"
+#include "tests/support/entered_gpu.hpp"
 
 namespace fulgur::test {
 
@@ -31,14 +34,50 @@ Tensor as_tensor(std::vector<T>& values) {
                             Shape{static_cast<std::int64_t>(values.size())});
 }
 
+// GPU memory that goes to the next one who asks instead of being freed: freeing it would wait for all
+// work of the GPU, also for that of a rank that waits for this one. `gpu` is entered_gpu().
+class KeptMemory {
+ public:
+  static Buffer take(int gpu, std::size_t bytes) {
+    auto& kept = all();
+    const std::lock_guard lock(kept.mutex);
+    const auto found = kept.buffers.lower_bound({gpu, bytes});
+    if (found == kept.buffers.end() || found->first.first != gpu)
+      return {Device::kCuda, std::bit_ceil(bytes)};
+    auto buffer = std::move(found->second);
+    kept.buffers.erase(found);
+    return buffer;
+  }
+  static void give_back(int gpu, Buffer buffer) {
+    auto& kept = all();
+    const std::lock_guard lock(kept.mutex);
+    const auto bytes = buffer.bytes();
+    kept.buffers.emplace(std::pair(gpu, bytes), std::move(buffer));
+  }
+
+ private:
+  struct All {
+    std::mutex mutex;
+    std::multimap<std::pair<int, std::size_t>, Buffer> buffers;
+  };
+  static All& all() {
+    static auto* const only = new All;  // outlives the CUDA runtime's own end
+    return *only;
+  }
+};
+
 // Elements on the device of a stream.
 template <class T>
 class Array {
  public:
-  Array(Stream& stream, std::vector<T> values) : stream_(stream), host_(std::move(values)) {
+  Array(Stream& stream, std::vector<T> values)
+      : stream_(stream), host_(std::move(values)), gpu_(entered_gpu()) {
     if (stream.device() == Device::kCpu) return;
-    buffer_ = Buffer(stream.device(), host_.size() * sizeof(T) + 1);
+    buffer_ = KeptMemory::take(gpu_, host_.size() * sizeof(T) + 1);
     upload(host_, tensor(), stream);
+  }
+  ~Array() {
+    if (buffer_.data() != nullptr) KeptMemory::give_back(gpu_, std::move(buffer_));
   }
   Array(Stream& stream, std::int64_t count, T value = {})
       : Array(stream, std::vector<T>(static_cast<std::size_t>(count), value)) {}
@@ -58,6 +97,7 @@ class Array {
  private:
   Stream& stream_;
   std::vector<T> host_;
+  int gpu_;
   Buffer buffer_;
 };
 

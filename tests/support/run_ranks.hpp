@@ -9,9 +9,9 @@
 #include <thread>
 #include <vector>
 
-#include "kernels/devices.hpp"
 #include "kernels/stream.hpp"
 #include "runtime/comm/local.hpp"
+#include "tests/support/entered_gpu.hpp"
 
 namespace fulgur::test {
 
@@ -21,11 +21,6 @@ using MakeGroup =
 using RankBody = std::function<void(Communicator&, Stream&)>;
 
 inline constexpr std::chrono::seconds kGenerous{30};
-
-// Makes what the calling thread makes next that of the rank: GPU r is rank r's.
-inline void enter(Device device, int rank) {
-  if (device == Device::kCuda) use_cuda_device(rank);
-}
 
 // A group whose ranks are made by threads of this process: make(rank) on a thread of its own that
 // has entered the rank.

@@ -40,6 +40,7 @@ class Link : public std::enable_shared_from_this<Link> {
   explicit Link(const Membership& self, int device);
   Link(const Link&) = delete;
   Link& operator=(const Link&) = delete;
+  ~Link() = default;
 
   // Connects to the other ranks and starts the thread. When it throws CommError the link is closed.
   void open(Store& store);

@@ -36,7 +36,7 @@ bool has_two_gpus() {
 
 struct Process {
   Process(const std::filesystem::path& root, int rank, std::chrono::milliseconds timeout)
-      : store(root), stream((fulgur::use_cuda_device(rank), Device::kCuda)) {
+      : store(root), stream((fulgur::test::enter(Device::kCuda, rank), Device::kCuda)) {
     ranks = fulgur::make_nccl_communicator(store, {"dp", rank, 2, timeout});
   }
 
