@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include <tuple>
+#include <array>
 
 #include "kernels/token_permutation.hpp"
 #include "tests/support/devices.hpp"
@@ -28,19 +28,21 @@ Ints run_starts(std::int32_t n, std::int32_t T) {
 TEST_SUITE("kernels/cuda/token_drop") {
   TEST_CASE("the assignments that are dropped and their numbers are those of the CPU" *
             doctest::skip(!test::has_cuda())) {
-    for (const auto& [T, k, E, n] :
-         {std::tuple{1, 1, 1, 1}, {131, 3, 11, 4}, {1009, 2, 32, 1}, {8192, 2, 16, 8}}) {
+    for (const auto& sizes :
+         {std::array{1, 1, 1, 1}, {131, 3, 11, 4}, {1009, 2, 32, 1}, {8192, 2, 16, 8}}) {
+      const std::int64_t T = sizes[0], k = sizes[1], E = sizes[2];
+      const std::int32_t n = sizes[3];
       CAPTURE(T);
       BothDevices both;
       Ints order({n}), places({n});
       for (std::int32_t i = 0; i < n; ++i)
         order.values[static_cast<std::size_t>(i)] = places.values[static_cast<std::size_t>(i)] =
             n - 1 - i;
-      TwinInts experts(both, random_ints({T, k}, 1, 0, E - 1)), starts(both, run_starts(n, T)),
-          on_order(both, order), on_places(both, places), keys(both, Ints({T, k}, -9)),
-          rows(both, Ints({T, k}, -9)), slots(both, Ints({T * k}, -9)),
-          offsets(both, Ints({n * E + 1}, -9)), before(both, Ints({n, E}, -9)),
-          kept(both, Ints({T, k}, -9)), dropped(both, Ints({1}, 3)),
+      TwinInts experts(both, random_ints({T, k}, 1, 0, sizes[2] - 1)),
+          starts(both, run_starts(n, sizes[0])), on_order(both, order), on_places(both, places),
+          keys(both, Ints({T, k}, -9)), rows(both, Ints({T, k}, -9)),
+          slots(both, Ints({T * k}, -9)), offsets(both, Ints({n * E + 1}, -9)),
+          before(both, Ints({n, E}, -9)), kept(both, Ints({T, k}, -9)), dropped(both, Ints({1}, 3)),
           dropped_alone(both, Ints({1}, 4));
       both.run([&](Device on, Stream& stream) {
         key_runs({.experts = experts.on(on),
