@@ -1,20 +1,15 @@
 #include <benchmark/benchmark.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
-#include <cstdio>
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "runtime/comm/ucx.hpp"
+#include "tests/bench/forked_bench.hpp"
 #include "tests/contract/host_array.hpp"
-#include "tests/support/file_store.hpp"
-#include "tests/support/fork_ranks.hpp"
-#include "tests/support/temporary_directory.hpp"
 
 // UCX collectives between processes of this host, from 1 KiB to 64 MiB of float32 a rank.
 //
@@ -124,30 +119,16 @@ void register_all(const std::string& group, Place& place, int size) {
   }
 }
 
-class Silence final : public benchmark::BenchmarkReporter {
- public:
-  bool ReportContext(const Context&) override { return true; }
-  void ReportRuns(const std::vector<Run>&) override {}
-};
-
-void run_rank(int rank, const std::filesystem::path& root, int argc, char** argv) {
-  FileStore store(root);
-  const UcxContext context;
+void run_rank(const RankOfBench& bench) {
   Place two;
   Place four;
   const std::chrono::minutes timeout(2);
-  if (rank < 2) two.ranks = make_ucx_communicator(context, store, {"two", rank, 2, timeout});
-  four.ranks = make_ucx_communicator(context, store, {"four", rank, 4, timeout});
+  if (bench.rank < 2)
+    two.ranks = make_ucx_communicator(bench.context, bench.store, {"two", bench.rank, 2, timeout});
+  four.ranks = make_ucx_communicator(bench.context, bench.store, {"four", bench.rank, 4, timeout});
   register_all("2_ranks", two, 2);
   register_all("4_ranks", four, 4);
-  benchmark::Initialize(&argc, argv);
-  if (rank == 0) {
-    benchmark::RunSpecifiedBenchmarks();
-  } else {
-    Silence silence;
-    benchmark::RunSpecifiedBenchmarks(&silence);
-  }
-  std::fflush(nullptr);
+  bench.run();
 }
 
 }  // namespace
@@ -155,20 +136,5 @@ void run_rank(int rank, const std::filesystem::path& root, int argc, char** argv
 
 // With --benchmark_out=FILE rank 0 writes the results as JSON.
 int main(int argc, char** argv) {
-  const fulgur::test::TemporaryDirectory directory;
-  std::vector<char*> quiet;  // the arguments of the other ranks, which write no file
-  for (int i = 0; i < argc; ++i) {
-    if (std::string(argv[i]).rfind("--benchmark_out", 0) != 0) quiet.push_back(argv[i]);
-  }
-  fulgur::test::ForkedRanks ranks(4, [&](int rank) {
-    if (rank == 0) {
-      fulgur::test::run_rank(rank, directory.path(), argc, argv);
-    } else {
-      fulgur::test::run_rank(rank, directory.path(), static_cast<int>(quiet.size()), quiet.data());
-    }
-  });
-  int worst = 0;
-  for (int rank = 0; rank < 4; ++rank)
-    worst = std::max(worst, std::abs(ranks.wait(rank)));
-  return worst;
+  return fulgur::test::run_forked_bench(4, argc, argv, fulgur::test::run_rank);
 }
