@@ -74,16 +74,26 @@ std::vector<Call> calls_of(const TokenGrid& grid, int dp, int cp, Documents docu
   return calls;
 }
 
+// The last hop at which any rank has keys to attend to.
+int last_hop(const TokenGrid& grid, int dp, Documents documents) {
+  for (int hop = grid.cp - 1; hop > 0; --hop)
+    for (int rank = 0; rank < grid.cp; ++rank) {
+      const RankChunks mine(grid, dp, rank), theirs(grid, dp, (rank - hop + grid.cp) % grid.cp);
+      for (std::int64_t which = 0; which < theirs.per_sequence(); ++which)
+        if (!spans_to(mine, theirs, which, documents).empty()) return hop;
+    }
+  return 0;
+}
+
 }  // namespace
 
 RingPlan make_ring_plan(const Context& ctx, const TokenGrid& grid, int dp, int cp,
                         std::span<const std::vector<std::int32_t>> documents) {
   expect_documents(grid, documents);
   RingPlan plan;
-  for (int rank = 0; rank < grid.cp; ++rank) {
+  for (int rank = 0; rank < grid.cp; ++rank)
     plan.rows.push_back(row_count(grid, rank));
-    plan.hops = std::max(plan.hops, calls_of(grid, dp, rank, documents).back().hop);
-  }
+  plan.hops = last_hop(grid, dp, documents);
   const auto calls = calls_of(grid, dp, cp, documents);
   std::vector<std::int32_t> numbers;
   for (const auto& call : calls)

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <ostream>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -51,6 +51,17 @@ struct ContextCase {
   }
 };
 
+// Documents of 1 to 40 tokens in a sequence of 101.
+inline std::vector<std::int32_t> random_starts(unsigned seed) {
+  std::mt19937 generator(seed);
+  std::vector<std::int32_t> starts{0};
+  while (starts.back() < 101) {
+    const auto next = starts.back() + std::uniform_int_distribution<std::int32_t>(1, 40)(generator);
+    starts.push_back(std::min(next, 101));
+  }
+  return starts;
+}
+
 // Documents that span several ranks, that start and end where chunks do, of single tokens, and
 // sequences of fewer tokens than chunks, for `cp` ranks.
 inline std::vector<ContextCase> context_cases(int cp) {
@@ -78,6 +89,8 @@ inline std::vector<ContextCase> context_cases(int cp) {
     add({singles}, 1);
     for (const std::int32_t length : {1, 2, 3, 5, 7, 131})
       add({{0, length}}, 1);
+    for (unsigned seed = 1; seed <= 4; ++seed)
+      add({random_starts(seed), random_starts(seed + 10)}, 1);
     add({{0, 3, 131}, {0, 131}, {0, 60, 61, 131}}, 1);
     add({{0, 7, 37}, {0, 37}, {0, 36, 37}, {0, 20, 37}}, 2);
   }

@@ -197,7 +197,7 @@ TEST_SUITE("runtime/parallel/context") {
 
   TEST_CASE("keys, values and their gradients travel over UCX as between threads") {
     const auto cases = test::context_cases(3);
-    for (const std::size_t i : {2, 7}) {
+    for (const std::size_t i : {std::size_t{2}, std::size_t{7}}) {
       const auto& c = cases.at(i);
       const auto over_ucx = run(c, test::make_ucx_group("cp", 3, test::kGenerous));
       const auto between_threads = run(c);
