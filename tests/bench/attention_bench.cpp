@@ -1,4 +1,4 @@
-// The kernels of both attentions, at two or three sizes.
+// The kernels of both attentions; see bench.hpp.
 #include "kernels/lightning_attention.hpp"
 #include "kernels/rotary.hpp"
 #include "kernels/softmax_attention.hpp"
@@ -19,7 +19,6 @@ void bm_rotary(State& state) {
   bench.run(rotary, args);
   bench.moves({args.x});  // half of the dims, read and written
 }
-BENCHMARK(bm_rotary)->Args({256, 4, 64})->Args({2048, 8, 128})->UseRealTime();
 
 // One document, q, k and v side by side as the layer has them        args: T, H, d
 struct LightningCase {
@@ -31,12 +30,10 @@ struct LightningCase {
         dqkv(bench.tensor({T, H, 3, d})),
         o(bench.floats({T, H, d})),
         states(bench.floats({1, H, d, d})),
-        decay_rate(bench.tensor({H})),
+        decay_rate(bench.constants({H}, 0.05f)),
         segments{.starts = bench.numbers({2}, {0, static_cast<std::int32_t>(T)}),
                  .in_slot = bench.numbers({1}, {-1}),
-                 .out_slot = bench.numbers({1}, {0})} {
-    std::fill_n(decay_rate.as<float>(), H, 0.05f);
-  }
+                 .out_slot = bench.numbers({1}, {0})} {}
   // The operations of the recurrence: a state is updated with one outer product and read by one
   // vector, each 2 d^2. Blocks cost more, but that is the kernel's own affair.
   std::int64_t products(std::int64_t n) const { return n * 2 * T * H * d * d; }
@@ -54,6 +51,7 @@ void bm_lightning_state_forward(State& state) {
                                                              .decay_rate = c.decay_rate,
                                                              .segments = c.segments,
                                                              .states = c.states});
+  bench.moves({c.o, c.o, c.states});  // k and v are each as large as o
   bench.calculates(c.products(1));
 }
 void bm_lightning_output_forward(State& state) {
@@ -65,6 +63,7 @@ void bm_lightning_output_forward(State& state) {
                                                                .decay_rate = c.decay_rate,
                                                                .segments = c.segments,
                                                                .o = c.o});
+  bench.moves({c.qkv, c.o});
   bench.calculates(c.products(2));
 }
 void bm_lightning_output_backward(State& state) {
@@ -80,11 +79,9 @@ void bm_lightning_output_backward(State& state) {
                                                                  .dq = c.dqkv.select(2, 0),
                                                                  .dk = c.dqkv.select(2, 1),
                                                                  .dv = c.dqkv.select(2, 2)});
+  bench.moves({c.qkv, c.o, c.dqkv});
   bench.calculates(c.products(5));  // two states, read three times
 }
-BENCHMARK(bm_lightning_state_forward)->Args({256, 4, 64})->Args({2048, 4, 128})->UseRealTime();
-BENCHMARK(bm_lightning_output_forward)->Args({256, 4, 64})->Args({2048, 4, 128})->UseRealTime();
-BENCHMARK(bm_lightning_output_backward)->Args({256, 4, 64})->Args({2048, 4, 128})->UseRealTime();
 
 // One document, two query heads to a KV head                         args: T, H, d
 struct SoftmaxCase {
@@ -113,6 +110,7 @@ void bm_softmax_attention_forward(State& state) {
   Bench bench(state);
   const SoftmaxCase c(bench, state);
   bench.run(softmax_attention_forward, c.forward());
+  bench.moves({c.q, c.k, c.v, c.o});
   bench.calculates(c.products(2));
 }
 void bm_softmax_attention_backward(State& state) {
@@ -130,10 +128,32 @@ void bm_softmax_attention_backward(State& state) {
                                                                    .dq = bench.tensor(c.q.dims),
                                                                    .dk = bench.tensor(c.k.dims),
                                                                    .dv = bench.tensor(c.v.dims)});
+  bench.moves({c.q, c.k, c.v, c.o, c.o, c.q, c.k, c.v});
   bench.calculates(c.products(5));
 }
-BENCHMARK(bm_softmax_attention_forward)->Args({256, 4, 64})->Args({2048, 4, 128})->UseRealTime();
-BENCHMARK(bm_softmax_attention_backward)->Args({256, 4, 64})->Args({2048, 4, 128})->UseRealTime();
+const bool kRegistered = test::register_kernels({
+    {"bm_rotary", bm_rotary, {{256, 4, 64}, {2048, 8, 128}}, {{16384, 16, 128}}},
+    {"bm_lightning_state_forward",
+     bm_lightning_state_forward,
+     {{256, 4, 64}, {2048, 4, 128}},
+     {{8192, 16, 128}, {8192, 64, 128}}},
+    {"bm_lightning_output_forward",
+     bm_lightning_output_forward,
+     {{256, 4, 64}, {2048, 4, 128}},
+     {{8192, 16, 128}, {8192, 64, 128}}},
+    {"bm_lightning_output_backward",
+     bm_lightning_output_backward,
+     {{256, 4, 64}, {2048, 4, 128}},
+     {{8192, 16, 128}, {8192, 64, 128}}},
+    {"bm_softmax_attention_forward",
+     bm_softmax_attention_forward,
+     {{256, 4, 64}, {2048, 4, 128}},
+     {{8192, 16, 128}}},
+    {"bm_softmax_attention_backward",
+     bm_softmax_attention_backward,
+     {{256, 4, 64}, {2048, 4, 128}},
+     {{8192, 16, 128}}},
+});
 
 }  // namespace
 }  // namespace fulgur

@@ -1,5 +1,4 @@
-// The kernels without attention, at two or three sizes. Not a test: run it by hand on an idle machine,
-// before and after a change.
+// The kernels without attention; see bench.hpp.
 #include "kernels/activation.hpp"
 #include "kernels/adamw.hpp"
 #include "kernels/cross_entropy.hpp"
@@ -29,11 +28,6 @@ void bm_matmul(State& state) {
                              .transpose_b = Transpose::kYes});
   bench.calculates(2 * M * N * K);
 }
-BENCHMARK(bm_matmul)
-    ->Args({256, 256, 256})
-    ->Args({1024, 1024, 1024})
-    ->Args({2048, 512, 512})
-    ->UseRealTime();
 
 // Equal groups                                     args: M, N, K, E
 struct GroupedCase {
@@ -71,15 +65,6 @@ void bm_grouped_matmul_weight_gradient(State& state) {
                                          {.dy = c.y, .x = c.x, .offsets = c.offsets, .dw = c.w});
   bench.calculates(2 * c.M * c.N * c.K);
 }
-BENCHMARK(bm_grouped_matmul)->Args({512, 256, 256, 8})->Args({2048, 1024, 512, 8})->UseRealTime();
-BENCHMARK(bm_grouped_matmul_input_gradient)
-    ->Args({512, 256, 256, 8})
-    ->Args({2048, 1024, 512, 8})
-    ->UseRealTime();
-BENCHMARK(bm_grouped_matmul_weight_gradient)
-    ->Args({512, 256, 256, 8})
-    ->Args({2048, 1024, 512, 8})
-    ->UseRealTime();
 
 // args: T, C
 void bm_rms_norm_forward(State& state) {
@@ -104,16 +89,6 @@ void bm_rms_norm_backward(State& state) {
   bench.run(rms_norm_backward, args);
   bench.moves({args.dy, args.x, args.dx});
 }
-BENCHMARK(bm_rms_norm_forward)
-    ->Args({256, 256})
-    ->Args({2048, 512})
-    ->Args({2048, 6144})
-    ->UseRealTime();
-BENCHMARK(bm_rms_norm_backward)
-    ->Args({256, 256})
-    ->Args({2048, 512})
-    ->Args({2048, 6144})
-    ->UseRealTime();
 
 // args: T, C; activations of [T, C]
 void bm_silu_forward(State& state) {
@@ -173,13 +148,6 @@ void bm_scaled_add(State& state) {
   bench.run(scaled_add, args);
   bench.moves({args.a, args.b, args.y});
 }
-BENCHMARK(bm_silu_forward)->Args({256, 256})->Args({2048, 1536})->UseRealTime();
-BENCHMARK(bm_silu_backward)->Args({256, 256})->Args({2048, 1536})->UseRealTime();
-BENCHMARK(bm_swiglu_forward)->Args({256, 256})->Args({2048, 1024})->UseRealTime();
-BENCHMARK(bm_swiglu_backward)->Args({256, 256})->Args({2048, 1024})->UseRealTime();
-BENCHMARK(bm_sigmoid_gate_forward)->Args({256, 256})->Args({2048, 512})->UseRealTime();
-BENCHMARK(bm_sigmoid_gate_backward)->Args({256, 256})->Args({2048, 512})->UseRealTime();
-BENCHMARK(bm_scaled_add)->Args({256, 256})->Args({2048, 512})->UseRealTime();
 
 // args: T, C, V
 void bm_embedding_forward(State& state) {
@@ -198,8 +166,6 @@ void bm_embedding_backward(State& state) {
   bench.run(embedding_backward, args);
   bench.moves({args.ids, args.dy, args.dy, args.dy});
 }
-BENCHMARK(bm_embedding_forward)->Args({256, 256, 256})->Args({2048, 512, 32000})->UseRealTime();
-BENCHMARK(bm_embedding_backward)->Args({256, 256, 256})->Args({2048, 512, 32000})->UseRealTime();
 
 // args: T, V
 void bm_cross_entropy_forward(State& state) {
@@ -223,8 +189,6 @@ void bm_cross_entropy_backward(State& state) {
   bench.run(cross_entropy_backward, args);
   bench.moves({args.logits, args.logits});
 }
-BENCHMARK(bm_cross_entropy_forward)->Args({512, 256})->Args({512, 32000})->UseRealTime();
-BENCHMARK(bm_cross_entropy_backward)->Args({512, 256})->Args({512, 32000})->UseRealTime();
 
 // args: T, E, k
 void bm_router_forward(State& state) {
@@ -251,8 +215,6 @@ void bm_router_backward(State& state) {
   bench.run(router_backward, args);
   bench.moves({args.probabilities, args.dlogits});
 }
-BENCHMARK(bm_router_forward)->Args({2048, 8, 2})->Args({2048, 32, 2})->UseRealTime();
-BENCHMARK(bm_router_backward)->Args({2048, 8, 2})->Args({2048, 32, 2})->UseRealTime();
 
 // Assignments to 8 experts, sorted                 args: T, C, k
 struct PermutationCase {
@@ -312,11 +274,6 @@ void bm_combine_backward(State& state) {
                                                 .dweights = dweights});
   bench.moves({c.x, c.y, dy});
 }
-BENCHMARK(bm_sort_by_expert)->Args({256, 256, 2})->Args({2048, 512, 2})->UseRealTime();
-BENCHMARK(bm_permute_forward)->Args({256, 256, 2})->Args({2048, 512, 2})->UseRealTime();
-BENCHMARK(bm_permute_backward)->Args({256, 256, 2})->Args({2048, 512, 2})->UseRealTime();
-BENCHMARK(bm_combine_forward)->Args({256, 256, 2})->Args({2048, 512, 2})->UseRealTime();
-BENCHMARK(bm_combine_backward)->Args({256, 256, 2})->Args({2048, 512, 2})->UseRealTime();
 
 // args: n
 void bm_adamw(State& state) {
@@ -345,9 +302,77 @@ void bm_fill_normal(State& state) {
   bench.run(fill_normal, args);
   bench.moves({args.out});
 }
-BENCHMARK(bm_adamw)->Arg(1 << 14)->Arg(1 << 18)->Arg(1 << 23)->UseRealTime();
-BENCHMARK(bm_sum_of_squares)->Arg(1 << 14)->Arg(1 << 18)->Arg(1 << 23)->UseRealTime();
-BENCHMARK(bm_fill_normal)->Arg(1 << 14)->Arg(1 << 20)->UseRealTime();
+const bool kRegistered = test::register_kernels({
+    {"bm_matmul",
+     bm_matmul,
+     {{256, 256, 256}, {1024, 1024, 1024}, {2048, 512, 512}},
+     {{16384, 2048, 2048}, {16384, 6144, 2048}}},
+    {"bm_grouped_matmul",
+     bm_grouped_matmul,
+     {{512, 256, 256, 8}, {2048, 1024, 512, 8}},
+     {{32768, 3072, 2048, 16}}},
+    {"bm_grouped_matmul_input_gradient",
+     bm_grouped_matmul_input_gradient,
+     {{512, 256, 256, 8}, {2048, 1024, 512, 8}},
+     {{32768, 3072, 2048, 16}}},
+    {"bm_grouped_matmul_weight_gradient",
+     bm_grouped_matmul_weight_gradient,
+     {{512, 256, 256, 8}, {2048, 1024, 512, 8}},
+     {{32768, 3072, 2048, 16}}},
+    {"bm_rms_norm_forward",
+     bm_rms_norm_forward,
+     {{256, 256}, {2048, 512}, {2048, 6144}},
+     {{16384, 2048}, {16384, 6144}}},
+    {"bm_rms_norm_backward",
+     bm_rms_norm_backward,
+     {{256, 256}, {2048, 512}, {2048, 6144}},
+     {{16384, 2048}, {16384, 6144}}},
+    {"bm_silu_forward", bm_silu_forward, {{256, 256}, {2048, 1536}}, {{16384, 6144}}},
+    {"bm_silu_backward", bm_silu_backward, {{256, 256}, {2048, 1536}}, {{16384, 6144}}},
+    {"bm_swiglu_forward", bm_swiglu_forward, {{256, 256}, {2048, 1024}}, {{32768, 1536}}},
+    {"bm_swiglu_backward", bm_swiglu_backward, {{256, 256}, {2048, 1024}}, {{32768, 1536}}},
+    {"bm_sigmoid_gate_forward",
+     bm_sigmoid_gate_forward,
+     {{256, 256}, {2048, 512}},
+     {{16384, 2048}}},
+    {"bm_sigmoid_gate_backward",
+     bm_sigmoid_gate_backward,
+     {{256, 256}, {2048, 512}},
+     {{16384, 2048}}},
+    {"bm_scaled_add", bm_scaled_add, {{256, 256}, {2048, 512}}, {{16384, 2048}}},
+    {"bm_embedding_forward",
+     bm_embedding_forward,
+     {{256, 256, 256}, {2048, 512, 32000}},
+     {{16384, 2048, 32768}}},
+    {"bm_embedding_backward",
+     bm_embedding_backward,
+     {{256, 256, 256}, {2048, 512, 32000}},
+     {{16384, 2048, 32768}}},
+    {"bm_cross_entropy_forward",
+     bm_cross_entropy_forward,
+     {{512, 256}, {512, 32000}},
+     {{4096, 32768}}},
+    {"bm_cross_entropy_backward",
+     bm_cross_entropy_backward,
+     {{512, 256}, {512, 32000}},
+     {{4096, 32768}}},
+    {"bm_router_forward", bm_router_forward, {{2048, 8, 2}, {2048, 32, 2}}, {{16384, 16, 2}}},
+    {"bm_router_backward", bm_router_backward, {{2048, 8, 2}, {2048, 32, 2}}, {{16384, 16, 2}}},
+    {"bm_sort_by_expert", bm_sort_by_expert, {{256, 256, 2}, {2048, 512, 2}}, {{16384, 2048, 2}}},
+    {"bm_permute_forward", bm_permute_forward, {{256, 256, 2}, {2048, 512, 2}}, {{16384, 2048, 2}}},
+    {"bm_permute_backward",
+     bm_permute_backward,
+     {{256, 256, 2}, {2048, 512, 2}},
+     {{16384, 2048, 2}}},
+    {"bm_combine_forward", bm_combine_forward, {{256, 256, 2}, {2048, 512, 2}}, {{16384, 2048, 2}}},
+    {"bm_combine_backward",
+     bm_combine_backward,
+     {{256, 256, 2}, {2048, 512, 2}},
+     {{16384, 2048, 2}}},
+    {"bm_adamw", bm_adamw, {{1 << 14}, {1 << 18}, {1 << 23}}, {{1 << 26}}},
+    {"bm_sum_of_squares", bm_sum_of_squares, {{1 << 14}, {1 << 18}, {1 << 23}}, {{1 << 26}}},
+    {"bm_fill_normal", bm_fill_normal, {{1 << 14}, {1 << 20}}, {{1 << 26}}},
+});
 
 }  // namespace
 }  // namespace fulgur
