@@ -6,9 +6,11 @@
 #include <cstdint>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kernels/context.hpp"
+#include "kernels/transfer.hpp"
 #include "runtime/parallel/context/context_group.hpp"
 #include "runtime/parallel/token_runs.hpp"
 #include "tests/support/host_tensor.hpp"
@@ -111,13 +113,21 @@ inline Floats rows_of_rank(const Floats& all, const TokenGrid& grid, int dp, int
   return mine;
 }
 // Ranks write different rows, so several may do so at once.
-inline void put_rows(const Floats& mine, const TokenGrid& grid, int dp, int cp, Floats& all) {
+inline void put_rows(const std::vector<float>& mine, const TokenGrid& grid, int dp, int cp,
+                     Floats& all) {
   const auto width = all.dims().count() / std::max<std::int64_t>(all.dims()[0], 1);
   for (const auto& chunk : chunks(grid, dp, cp)) {
     const auto first = (chunk.sequence * grid.length + chunk.begin) * width;
-    std::copy_n(mine.values.begin() + chunk.row * width, chunk.count() * width,
+    std::copy_n(mine.begin() + chunk.row * width, chunk.count() * width,
                 all.values.begin() + first);
   }
+}
+
+// A tensor on the context's device, in its arena, with these elements.
+inline Tensor on_device(const Context& ctx, Floats elements) {
+  const auto tensor = ctx.arena.allocate(elements.dims());
+  upload(std::move(elements.values), tensor, ctx.stream);
+  return tensor;
 }
 
 // The rows of the sequences of a dp rank; those of others are not calculated by a case.
