@@ -6,6 +6,7 @@
 #include <functional>
 #include <numeric>
 #include <stdexcept>
+#include <utility>
 
 namespace fulgur {
 namespace {
@@ -109,6 +110,24 @@ std::optional<Box> intersection(const Box& a, const Box& b) {
     common.count[dim] = end - start;
   }
   return common;
+}
+
+std::vector<Box> cut(const Box& box, std::int64_t max_elements) {
+  if (box.elements() <= max_elements) return {box};
+  const auto outermost = static_cast<std::size_t>(
+      std::find_if(box.count.begin(), box.count.end(), [](std::int64_t n) { return n > 1; }) -
+      box.count.begin());
+  const auto slices = box.count[outermost], slice = box.elements() / slices;
+  const auto step = std::max<std::int64_t>(1, max_elements / slice);
+  std::vector<Box> found;
+  for (std::int64_t at = 0; at < slices; at += step) {
+    auto part = box;
+    part.start[outermost] += at;
+    part.count[outermost] = std::min(step, slices - at);
+    for (auto& smaller : cut(part, max_elements))
+      found.push_back(std::move(smaller));
+  }
+  return found;
 }
 
 std::vector<Box> boxes(std::span<const std::int64_t> shape, std::int64_t begin, std::int64_t end) {

@@ -33,6 +33,10 @@ bool is_inside(const Box& box, std::span<const std::int64_t> shape);
 // The elements that two boxes of one tensor have in common; nothing when there are none.
 std::optional<Box> intersection(const Box& a, const Box& b);
 
+// A box as boxes of at most `max_elements` > 0 elements each, whose values follow one another in the values
+// of the box: slices of its outermost dim, and of the next one where a slice is too large.
+std::vector<Box> cut(const Box& box, std::int64_t max_elements);
+
 // The flat range [begin, end) of a row-major tensor as boxes, in the order of the elements: a box is flat
 // without gaps, so box i begins where box i - 1 ends. At most 2 n - 1 boxes for n dims.
 //

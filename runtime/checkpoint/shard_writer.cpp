@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <limits>
 #include <map>
 #include <stdexcept>
 #include <utility>
@@ -38,20 +39,23 @@ std::int64_t elements_of(const PieceRange& range) {
 }
 
 // Gives every piece its dataset and offset; the hashes come with the values.
-std::vector<PieceRecord> place_pieces(std::span<const PieceRange> ranges) {
+std::vector<PieceRecord> place_pieces(std::span<const PieceRange> ranges,
+                                      std::int64_t max_elements) {
   std::vector<PieceRecord> pieces;
   std::map<std::string, std::int64_t> filled;  // elements per dataset
   for (const auto& range : ranges) {
     const auto kind = kind_of(range);
-    const auto elements = elements_of(range);
-    if (elements == 0) continue;
+    if (elements_of(range) == 0) continue;
     auto& offset = filled[kind];
-    pieces.push_back({.tensor = range.tensor,
-                      .box = range.box,
-                      .dataset = kind,
-                      .offset = offset,
-                      .xxh128 = {}});
-    offset += elements;
+    for (auto& box : cut(range.box, max_elements)) {
+      const auto elements = box.elements();
+      pieces.push_back({.tensor = range.tensor,
+                        .box = std::move(box),
+                        .dataset = kind,
+                        .offset = offset,
+                        .xxh128 = {}});
+      offset += elements;
+    }
   }
   return pieces;
 }
@@ -61,11 +65,16 @@ fs::path shard_path(const fs::path& folder, int rank) {
   return folder / fmt::format("shard-{:05}.h5", rank);
 }
 
-std::int64_t bytes_of(std::span<const PieceRecord> pieces) {
-  std::int64_t elements = 0;
-  for (const auto& piece : pieces)
-    elements += piece.box.elements();
-  return elements * kElementBytes;
+// Bytes of all values; the numbers are checked here.
+std::int64_t bytes_of(std::span<const PieceRange> ranges) {
+  std::int64_t bytes = 0;
+  for (const auto& range : ranges) {
+    const auto more = elements_of(range) * kElementBytes;
+    if (more > std::numeric_limits<std::int64_t>::max() - bytes)
+      throw std::invalid_argument("write_shard: more values than any disk holds");
+    bytes += more;
+  }
+  return bytes;
 }
 
 // Asks the file system for the blocks now: a full disk shows before the first value is written.
@@ -74,20 +83,22 @@ void allocate(const FileHandle& file, const fs::path& path, std::int64_t bytes) 
   if (errno != EOPNOTSUPP && errno != ENOSYS) fail_io(path, "allocate");
 }
 
-fs::path prepared(const fs::path& folder, int rank) {
+fs::path prepared(const fs::path& folder, int rank, std::int64_t bytes) {
   auto path = shard_path(folder, rank);
   create_folders(folder);
   remove_path(path);
+  require_space(folder, bytes);
   return path;
 }
 
 }  // namespace
 
-ShardWriter::ShardWriter(const fs::path& folder, int rank, std::span<const PieceRange> ranges)
-    : path_(prepared(folder, rank)),
-      record_{.file = path_.filename().string(), .pieces = place_pieces(ranges)},
+ShardWriter::ShardWriter(const fs::path& folder, int rank, std::span<const PieceRange> ranges,
+                         std::int64_t max_piece_elements)
+    : path_(prepared(folder, rank, bytes_of(ranges))),
+      record_{.file = path_.filename().string(),
+              .pieces = place_pieces(ranges, max_piece_elements)},
       guard_(path_) {
-  require_space(folder, bytes_of(record_.pieces));
   lay_out();
   file_ = FileHandle(::open(path_.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC));
   if (!file_) fail_io(path_, "open");

@@ -19,6 +19,10 @@ struct PieceRange {
   Box box;
 };
 
+// A box with more elements is written as several pieces: who reads a part of it then reads, hashes and
+// keeps no more than that much beside it.
+inline constexpr std::int64_t kMaxPieceElements = std::int64_t{4} << 20;  // x 4 B = 16 MiB
+
 // Writes one shard piece by piece, for a writer that does not have all values at once.
 //
 // HDF5 only lays the file out: one flat dataset per kind, the pieces of a kind one behind the other. Then
@@ -30,7 +34,8 @@ class ShardWriter {
   // Makes the folder if it is missing, replaces the shard if it is there, and refuses to start on a file
   // system without the space. Throws std::invalid_argument for a rank below 0, a tensor without kind or
   // an impossible box; empty boxes are left out.
-  ShardWriter(const std::filesystem::path& folder, int rank, std::span<const PieceRange> ranges);
+  ShardWriter(const std::filesystem::path& folder, int rank, std::span<const PieceRange> ranges,
+              std::int64_t max_piece_elements = kMaxPieceElements);
 
   // The next values: in the order of the ranges, row-major in each, in any portions.
   void append(std::span<const float> values);

@@ -76,6 +76,27 @@ TEST_SUITE("runtime/checkpoint/shard") {
     CHECK(fs::exists(directory.path() / "shard-00001.h5"));
   }
 
+  TEST_CASE("a large box becomes several pieces, and reads back as one") {
+    const test::TemporaryDirectory root;
+    const TensorRecord tensor{"model/a", {5, 6, 7}};
+    const PieceRange ranges[] = {{tensor.name, {{0, 0, 0}, {5, 4, 7}}},
+                                 {tensor.name, {{0, 4, 0}, {5, 2, 7}}}};
+    const auto all = test::values_of(tensor, 1);
+    const auto staging = staging_folder(root.path(), 1);
+    Manifest manifest{.step = 1, .tensors = {tensor}};
+    ShardWriter writer(staging, 0, ranges, 20);
+    for (const auto& range : ranges)
+      writer.append(test::values_in(tensor.shape, range.box, all));
+    manifest.shards = {writer.finish()};
+    const auto& pieces = manifest.shards[0].pieces;
+    REQUIRE(pieces.size() == 15);  // 5 x 2 of 14 elements, then 5 of 14
+    CHECK(pieces[1].box == Box{{0, 2, 0}, {1, 2, 7}});
+    CHECK(pieces[1].offset == 14);
+    CHECK(pieces[10].box == Box{{0, 4, 0}, {1, 2, 7}});
+    CheckpointReader reader(commit_checkpoint(root.path(), staging, manifest, 1));
+    CHECK(test::read_all(reader, tensor) == all);
+  }
+
   TEST_CASE("a shard of an earlier attempt is replaced") {
     const test::TemporaryDirectory directory;
     const std::vector<float> a{1, 2, 3};
