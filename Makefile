@@ -1,6 +1,6 @@
 # The few words that one needs; everything else is CMake (see CMakePresets.json).
 .DEFAULT_GOAL := help
-.PHONY: help deps build test quickstart format check-format tidy bench install
+.PHONY: help deps deps-bench build test quickstart format check-format tidy bench install
 
 JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
@@ -27,6 +27,9 @@ deps:  ## Install what is missing (Debian packages, by apt; needs root only then
 	  $$sudo apt-get update -qq && \
 	  $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; \
 	fi
+
+deps-bench: PACKAGES += openmpi-bin libopenmpi-dev
+deps-bench: deps  ## The same, with what some benchmarks measure against (Open MPI)
 
 build: deps  ## Build everything, optimised, into build/release
 	@[ -f build/release/build.ninja ] || cmake --preset release

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "runtime/comm/ucx.hpp"
+#include "tests/bench/silence.hpp"
 #include "tests/support/file_store.hpp"
 #include "tests/support/fork_ranks.hpp"
 #include "tests/support/temporary_directory.hpp"
@@ -26,13 +27,6 @@ struct RankOfBench {
   Store& store;
   const UcxContext& context;
   std::function<void()> run;
-};
-
-// Reports nothing.
-class Silence final : public benchmark::BenchmarkReporter {
- public:
-  bool ReportContext(const Context&) override { return true; }
-  void ReportRuns(const std::vector<Run>&) override {}
 };
 
 // For main(): the worst exit code of the ranks.
