@@ -13,7 +13,10 @@ void ControlHost::report(const StepReport& report) {
                         .gradient_norm = report.gradient_norm,
                         .learning_rate = report.learning_rate,
                         .seconds = report.seconds,
-                        .tokens_per_second = report.tokens_per_second});
+                        .tokens_per_second = report.tokens_per_second,
+                        .drop_rate = report.drop_rate,
+                        .local_drop_rate = report.local_drop_rate,
+                        .expert_counts = report.expert_counts});
 }
 
 void ControlHost::shard_written(const Manifest& manifest, int rank, const ShardRecord& shard) {

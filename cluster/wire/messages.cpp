@@ -44,6 +44,10 @@ json::value to_value(double number) {
   return json::string(fmt::format("{}", number));
 }
 
+json::value to_value(const std::vector<std::int64_t>& numbers) {
+  return json::value_from(numbers);
+}
+
 void from_value(const json::value& value, std::string& out) {
   out = value.as_string();
 }
@@ -58,6 +62,11 @@ void from_value(const json::value& value, double& out) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
   if (error != std::errc{} || end != text.data() + text.size())
     throw std::invalid_argument("is no number");
+}
+
+void from_value(const json::value& value, std::vector<std::int64_t>& out) {
+  for (const auto& number : value.as_array())
+    out.push_back(number.as_int64());
 }
 
 template <class T>
@@ -81,7 +90,7 @@ T from_object(const json::object& object, std::string_view type) {
 json::object parse_object(std::string_view text) {
   json::error_code error;
   json::parse_options options;
-  options.max_depth = 2;  // an object of plain values
+  options.max_depth = 3;  // an object of plain values and lists of numbers
   auto value = json::parse({text.data(), text.size()}, error, {}, options);
   if (error) refuse("is no JSON (" + error.message() + ")");
   if (!value.is_object()) refuse("is no JSON object");

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 namespace fulgur {
 
@@ -73,6 +74,8 @@ struct StepDone {
   double learning_rate = 0;
   double seconds = 0;
   double tokens_per_second = 0;
+  double drop_rate = 0, local_drop_rate = 0;
+  std::vector<std::int64_t> expert_counts;  // layer after layer
 };
 struct ShardWritten {
   std::int64_t step = 0;
@@ -137,7 +140,7 @@ BOOST_DESCRIBE_STRUCT(StoreValue, (), (key, value))
 BOOST_DESCRIBE_STRUCT(Heartbeat, (), (section, collective))
 BOOST_DESCRIBE_STRUCT(StepDone, (),
                       (step, tokens, loss, aux_loss, gradient_norm, learning_rate, seconds,
-                       tokens_per_second))
+                       tokens_per_second, drop_rate, local_drop_rate, expert_counts))
 BOOST_DESCRIBE_STRUCT(ShardWritten, (), (step, sha256))
 BOOST_DESCRIBE_STRUCT(ShardFailed, (), (step, reason))
 BOOST_DESCRIBE_STRUCT(Print, (), (text))

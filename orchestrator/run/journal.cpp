@@ -60,9 +60,11 @@ std::int64_t drop_steps_behind(const std::filesystem::path& metrics, std::int64_
 std::string metrics_line(const StepDone& step) {
   return fmt::format(
       R"({{"step":{},"tokens":{},"loss":{},"aux_loss":{},"gradient_norm":{},"learning_rate":{},)"
-      R"("seconds":{},"tokens_per_second":{}}})",
+      R"("seconds":{},"tokens_per_second":{},"drop_rate":{},"local_drop_rate":{},)"
+      R"("expert_counts":[{}]}})",
       step.step, step.tokens, number(step.loss), number(step.aux_loss), number(step.gradient_norm),
-      number(step.learning_rate), number(step.seconds), number(step.tokens_per_second));
+      number(step.learning_rate), number(step.seconds), number(step.tokens_per_second),
+      number(step.drop_rate), number(step.local_drop_rate), fmt::join(step.expert_counts, ","));
 }
 
 std::string timestamp() {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "runtime/checkpoint/manifest.hpp"
 
@@ -17,6 +18,11 @@ struct StepReport {
   double learning_rate = 0;
   double seconds = 0;            // of this step
   double tokens_per_second = 0;  // of this step, all ranks together
+  // How the step's tokens were routed (docs/math.md 1.3): assignments to each expert, layer after layer;
+  // the part of them that experts with a capacity dropped; and what they would have dropped if every
+  // rank had its share of the capacity for its own tokens.
+  std::vector<std::int64_t> expert_counts;  // [L, E]
+  double drop_rate = 0, local_drop_rate = 0;
 };
 
 // What the work of one rank asks of the process around it. A worker answers over its control

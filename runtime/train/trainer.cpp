@@ -4,6 +4,8 @@
 
 #include <chrono>
 #include <cmath>
+#include <numeric>
+#include <utility>
 
 #include "recipes/job_json.hpp"
 #include "runtime/checkpoint/reader.hpp"
@@ -72,7 +74,7 @@ class Trainer {
     const double norm = replica_.optimizer().step(progress_.step, rate, replica_.stream());
     const auto sums = replica_.sums(host_.stop_requested() ? 1 : 0);
     const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
-    const StepReport report{
+    StepReport report{
         .step = progress_.step,
         .tokens = progress_.tokens,
         .loss = sums.loss / static_cast<double>(data.labelled_tokens),
@@ -81,12 +83,24 @@ class Trainer {
         .learning_rate = rate,
         .seconds = seconds,
         .tokens_per_second = static_cast<double>(spec.batch * spec.sequence_length) / seconds};
+    add_routing(report);
     if (!std::isfinite(report.loss) || !std::isfinite(norm)) {
       throw DivergedError(fmt::format("step {}: loss {}, gradient norm {}: the run has diverged",
                                       report.step, report.loss, norm));
     }
     if (rank_ == Rank{0}) host_.report(report);
     return sums.flags > 0;
+  }
+
+  void add_routing(StepReport& report) {
+    auto routing = replica_.pipeline().routing(replica_.stream());
+    const auto sum = [](const std::vector<std::int64_t>& values) {
+      return static_cast<double>(std::accumulate(values.begin(), values.end(), std::int64_t{0}));
+    };
+    const double assignments = sum(routing.counts);
+    report.drop_rate = sum(routing.dropped) / assignments;
+    report.local_drop_rate = sum(routing.dropped_local) / assignments;
+    report.expert_counts = std::move(routing.counts);
   }
 
   // The samples behind the cursor.

@@ -34,9 +34,12 @@ TEST_SUITE("orchestrator/run/journal") {
     step.loss = 0.1 + 0.2;
     step.gradient_norm = 1e-7;
     step.tokens_per_second = std::numeric_limits<double>::infinity();
+    step.drop_rate = 0.125;
+    step.expert_counts = {5, 0, 3};
     CHECK(metrics_line(step) ==
           R"({"step":3,"tokens":12288,"loss":0.30000000000000004,"aux_loss":0,)"
-          R"("gradient_norm":1e-07,"learning_rate":0,"seconds":0,"tokens_per_second":null})");
+          R"("gradient_norm":1e-07,"learning_rate":0,"seconds":0,"tokens_per_second":null,)"
+          R"("drop_rate":0.125,"local_drop_rate":0,"expert_counts":[5,0,3]})");
   }
 
   TEST_CASE("a run that goes on does not keep the steps that it does again") {
