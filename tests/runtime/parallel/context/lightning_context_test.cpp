@@ -16,7 +16,8 @@ using test::LightningTensors;
 using test::relative_error;
 
 LightningTensors run(const ContextCase& c, LightningContext how) {
-  return test::run_lightning(c, how, make_local_group("cp", c.grid.cp, test::kGenerous));
+  auto group = make_local_group("cp", c.grid.cp, test::kGenerous);
+  return test::run_lightning(c, how, group);
 }
 
 }  // namespace
@@ -84,8 +85,8 @@ TEST_SUITE("runtime/parallel/context") {
     const auto cases = test::context_cases(3);
     for (const auto how : {LightningContext::kLaspPlus, LightningContext::kLasp}) {
       const auto& c = cases.at(2);
-      const auto over_ucx =
-          test::run_lightning(c, how, test::make_ucx_group("cp", 3, test::kGenerous));
+      auto group = test::make_ucx_group("cp", 3, test::kGenerous);
+      const auto over_ucx = test::run_lightning(c, how, group);
       const auto between_threads = run(c, how);
       CHECK(over_ucx.o.values == between_threads.o.values);
       CHECK(over_ucx.dqkv.values == between_threads.dqkv.values);

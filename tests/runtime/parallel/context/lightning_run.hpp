@@ -91,7 +91,7 @@ inline void run_lightning_rank(const ContextCase& c, LightningContext how, Commu
   side.synchronize();
 }
 
-inline LightningTensors run_lightning(const ContextCase& c, LightningContext how, Group group,
+inline LightningTensors run_lightning(const ContextCase& c, LightningContext how, Group& group,
                                       Device device = Device::kCpu) {
   LightningTensors all(c);
   run_ranks(

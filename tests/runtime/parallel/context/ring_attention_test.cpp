@@ -15,7 +15,8 @@ using test::RingParts;
 using test::RingTensors;
 
 RingTensors run(const ContextCase& c) {
-  return test::run_ring(c, make_local_group("cp", c.grid.cp, test::kGenerous));
+  auto group = make_local_group("cp", c.grid.cp, test::kGenerous);
+  return test::run_ring(c, group);
 }
 
 RingPlan plan_of(const TokenGrid& grid, int cp, const std::vector<std::int32_t>& starts) {
@@ -80,7 +81,8 @@ TEST_SUITE("runtime/parallel/context") {
     const auto cases = test::context_cases(3);
     for (const std::size_t i : {std::size_t{2}, std::size_t{7}}) {
       const auto& c = cases.at(i);
-      const auto over_ucx = test::run_ring(c, test::make_ucx_group("cp", 3, test::kGenerous));
+      auto group = test::make_ucx_group("cp", 3, test::kGenerous);
+      const auto over_ucx = test::run_ring(c, group);
       const auto between_threads = run(c);
       CHECK(over_ucx.o.values == between_threads.o.values);
       CHECK(over_ucx.dqkv.values == between_threads.dqkv.values);

@@ -104,7 +104,7 @@ inline void run_ring_rank(const ContextCase& c, Communicator& ranks, Stream& str
   side.synchronize();
 }
 
-inline RingTensors run_ring(const ContextCase& c, Group group, Device device = Device::kCpu) {
+inline RingTensors run_ring(const ContextCase& c, Group& group, Device device = Device::kCpu) {
   RingTensors all(c);
   run_ranks(
       group, [&](Communicator& ranks, Stream& stream) { run_ring_rank(c, ranks, stream, all); },
