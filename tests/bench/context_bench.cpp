@@ -181,16 +181,17 @@ void add(const std::string& name, Place& place, std::int64_t length, const Measu
 
 void register_all(const std::string& group, Place& place) {
   for (const bool backward : {false, true}) {
-    const std::string direction = backward ? "/backward" : "/forward";
+    const auto name = [&](const char* what) {
+      return group + what + (backward ? "/backward" : "/forward");
+    };
     for (const std::int64_t length : {1024, 4096, 16384}) {
       for (const auto how : {LightningContext::kLaspPlus, LightningContext::kLasp}) {
-        const auto* name = how == LightningContext::kLaspPlus ? "/lasp_plus" : "/lasp";
-        add(group + name + direction, place, length,
+        add(name(how == LightningContext::kLaspPlus ? "/lasp_plus" : "/lasp"), place, length,
             [=](Rank& rank, benchmark::State& state) { rank.lightning(state, how, backward); });
       }
     }
     for (const std::int64_t length : {1024, 4096}) {
-      add(group + "/ring_attention" + direction, place, length,
+      add(name("/ring_attention"), place, length,
           [=](Rank& rank, benchmark::State& state) { rank.ring(state, backward); });
     }
   }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <functional>
 #include <string>
 #include <vector>
@@ -29,9 +30,9 @@ struct RankOfBench {
   std::function<void()> run;
 };
 
-// For main(): the worst exit code of the ranks.
+// For main(): the worst exit code of the ranks, or 1 when they cannot be started.
 inline int run_forked_bench(int num_ranks, int argc, char** argv,
-                            const std::function<void(const RankOfBench&)>& body) {
+                            const std::function<void(const RankOfBench&)>& body) try {
   const TemporaryDirectory directory;
   std::vector<char*> quiet;
   for (int i = 0; i < argc; ++i) {
@@ -56,6 +57,9 @@ inline int run_forked_bench(int num_ranks, int argc, char** argv,
   for (int rank = 0; rank < num_ranks; ++rank)
     worst = std::max(worst, std::abs(ranks.wait(rank)));
   return worst;
+} catch (const std::exception& error) {
+  std::fprintf(stderr, "%s\n", error.what());
+  return 1;
 }
 
 }  // namespace fulgur::test
