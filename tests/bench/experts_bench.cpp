@@ -10,6 +10,7 @@
 
 #include "kernels/cpu_threads.hpp"
 #include "kernels/transfer.hpp"
+#include "runtime/comm/flight_recorder.hpp"
 #include "runtime/comm/local.hpp"
 #include "runtime/parallel/experts/expert_exchange.hpp"
 #include "tests/bench/forked_bench.hpp"
@@ -21,6 +22,7 @@
 //   busy     CPU time of the compute stream's thread: its kernels
 //   exposed  the rest of the time from the stream's first work to its last: it waits for rows, or for
 //            a core, when the threads that move rows need those of the machine
+//   moving   the exchanges from their start to their end, added up; they wait for the other rank too
 // Each rank calculates on one core. With fewer cores than ranks the figures mean nothing.
 namespace fulgur::test {
 namespace {
@@ -31,6 +33,7 @@ constexpr int kIterations = 20;
 
 // One process's place among the two.
 struct Place {
+  FlightRecorder recorder{256};  // of `both`
   std::unique_ptr<Communicator> both;
   Group alone = make_local_group("alone", 1, std::chrono::minutes(1));
   Stream compute{Device::kCpu}, ep{Device::kCpu}, etp{Device::kCpu};
@@ -80,7 +83,7 @@ class Rank {
   void measure(benchmark::State& state) {
     for (int warm = 0; warm < 3; ++warm)
       once();
-    double busy = 0, exposed = 0;
+    double busy = 0, exposed = 0, moving = 0;
     for (auto _ : state) {
       once();
       const double wall = std::chrono::duration<double>(end_.wall - begin_.wall).count();
@@ -88,9 +91,11 @@ class Rank {
       state.SetIterationTime(wall);
       busy += cpu;
       exposed += wall - cpu;
+      moving += moving_seconds();
     }
     state.counters["busy"] = benchmark::Counter(busy, benchmark::Counter::kAvgIterations);
     state.counters["exposed"] = benchmark::Counter(exposed, benchmark::Counter::kAvgIterations);
+    state.counters["moving"] = benchmark::Counter(moving, benchmark::Counter::kAvgIterations);
     state.counters["exposed_share"] = exposed / (busy + exposed);
   }
 
@@ -113,6 +118,16 @@ class Rank {
     const auto tensor = arena_.allocate({kTokens, kChoices}, DType::kInt32);
     upload(std::move(experts), tensor, place_.compute);
     return tensor;
+  }
+
+  // All exchanges since the last barrier.
+  double moving_seconds() const {
+    double seconds = 0;
+    for (const auto& record : place_.recorder.snapshot()) {
+      const double took = std::chrono::duration<double>(record.ended - record.started).count();
+      seconds = record.kind == OperationKind::kBarrier ? 0 : seconds + took;
+    }
+    return seconds;
   }
 
   void once() {
@@ -143,8 +158,9 @@ class Rank {
 void run_rank(const RankOfBench& bench) {
   set_cpu_threads(1);
   Place place;
-  place.both = make_ucx_communicator(bench.context, bench.store,
-                                     {"both", bench.rank, 2, std::chrono::minutes(2)});
+  place.both =
+      make_ucx_communicator(bench.context, bench.store,
+                            {"both", bench.rank, 2, std::chrono::minutes(2), &place.recorder});
   for (const bool over_etp : {false, true}) {
     for (const std::int64_t groups : {1, 2, 4, 8}) {
       benchmark::RegisterBenchmark(over_etp ? "etp_2/token_groups" : "ep_2/token_groups",
