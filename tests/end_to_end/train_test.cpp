@@ -122,6 +122,31 @@ TEST_SUITE("end_to_end/train") {
     check_same(*undisturbed(12), run, 12);
   }
 
+  TEST_CASE("worker processes on unlike layouts take the same steps, one going on from the other") {
+    const std::vector<std::string> model = {"model.vocabulary=258", "model.experts=4"};
+    const auto train = [&](const TinyRun& run, std::vector<std::string> overrides) {
+      overrides.insert(overrides.end(), model.begin(), model.end());
+      const auto outcome = run.train(overrides);
+      INFO(outcome.errors);
+      REQUIRE(outcome.exit_code == 0);
+    };
+    const TinyRun one_rank, run;
+    train(one_rank, {"layout.dp=1", "train.steps=8"});
+    train(run, {"layout.dp=1", "layout.pp=2", "layout.cp=2", "layout.ep=2", "train.steps=3"});
+    train(run, {"layout.dp=2", "layout.tp=2", "layout.etp=2", "experts.token_groups=2",
+                "train.steps=5"});
+    train(run, {"layout.dp=2", "layout.pp=2", "layout.cp=2", "layout.ep=4", "train.steps=8",
+                "memory.recompute=selective", "pipeline.schedule=zero_bubble"});
+    const auto expected = one_rank.metrics();
+    const auto steps = run.metrics();
+    REQUIRE(steps.size() == expected.size());
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+      CHECK(steps[i].tokens == expected[i].tokens);
+      CHECK(steps[i].loss == doctest::Approx(expected[i].loss).epsilon(1e-5));
+      CHECK(steps[i].gradient_norm == doctest::Approx(expected[i].gradient_norm).epsilon(1e-3));
+    }
+  }
+
   TEST_CASE("a checkpoint is begun only when the one before it is committed") {
     const TinyRun run;
     const auto program = run.start_training({"train.steps=100", "checkpoint.every=1"});
