@@ -50,8 +50,8 @@ std::vector<Segment> read_segments(const LightningSegments& segments, const Tens
   return out;
 }
 
-// y_t += lambda^e x_t A for the tokens of some segments, A the segment's state or its transpose. The
-// exponent e grows by one from token to token, away from the state.
+// y_t += lambda^e x_t A for the tokens of some segments, A the segment's state or its transpose.
+// The exponent e grows by one from token to token, away from the state.
 class Carry {
  public:
   Carry(const Tensor& decay_rate, const Tensor& states)

@@ -5,8 +5,8 @@
 
 namespace fulgur {
 
-// Merges softmax attention over two sets of keys, as kernels/softmax_attention.hpp gives it for each
-// set, to that over both:
+// Merges softmax attention over two sets of keys, as kernels/softmax_attention.hpp gives it for
+// each set, to that over both:
 //
 //   lse = log(exp(lse) + exp(part_lse))
 //   o   = exp(old lse - lse) o + exp(part_lse - lse) part_o
@@ -16,8 +16,8 @@ namespace fulgur {
 //
 //   o, part_o   [T, H, d]  float32, strided in T and H       lse, part_lse  [T, H]  float32, dense
 //
-// Throws std::invalid_argument, naming the tensor, when dims or dtypes do not fit together. The part
-// may overlap nothing that is written. Cost: one pass over o and part_o.
+// Throws std::invalid_argument, naming the tensor, when dims or dtypes do not fit together. The
+// part may overlap nothing that is written. Cost: one pass over o and part_o.
 struct SoftmaxMerge {
   Tensor part_o, part_lse;
   Tensor o, lse;  // both read and written

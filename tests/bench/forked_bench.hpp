@@ -19,8 +19,8 @@
 namespace fulgur::test {
 
 // Benchmarks of what ranks do together, each rank a process of this host with a UCX context of its
-// own. Every rank runs the same benchmarks in step, so each has a fixed number of iterations; rank 0
-// reports, and alone takes the arguments that name a file of results.
+// own. Every rank runs the same benchmarks in step, so each has a fixed number of iterations; rank
+// 0 reports, and alone takes the arguments that name a file of results.
 //
 // A rank makes its groups, registers the benchmarks, and calls run() while the groups live.
 struct RankOfBench {

@@ -10,15 +10,16 @@
 // What the plans of both attentions ask of the documents in the chunks. Private to this folder.
 namespace fulgur {
 
-// documents[s]: where the documents of the s-th sequence of a dp rank start, and the sequence's end.
+// documents[s]: where the documents of the s-th sequence of a dp rank start, and the sequence's
+// end.
 using Documents = std::span<const std::vector<std::int32_t>>;
 
-// Throws std::invalid_argument unless there is an entry for each sequence of a dp rank, and each one
-// rises from 0 to the sequence's length.
+// Throws std::invalid_argument unless there is an entry for each sequence of a dp rank, and each
+// one rises from 0 to the sequence's length.
 void expect_documents(const TokenGrid& grid, Documents documents);
 
-// The chunks of one rank by (sequence of the dp rank, which of the rank's chunks in it). With cp = 1
-// a sequence is one chunk, whatever the order.
+// The chunks of one rank by (sequence of the dp rank, which of the rank's chunks in it). With cp =
+// 1 a sequence is one chunk, whatever the order.
 class RankChunks {
  public:
   RankChunks(const TokenGrid& grid, int dp, int cp);

@@ -14,10 +14,10 @@ namespace fulgur {
 // Lightning attention of sequences that are cut over the cp ranks (docs/math.md 2.2).
 //
 // Each chunk has a state: that behind its last token, counted from the chunk's begin or from the
-// last document start in it. What enters a chunk is the sum of earlier states, each decayed over the
-// tokens between, back to the last document start. So the ranks exchange one [H, d, d] state per
-// chunk, whatever the length of the sequence; the backward pass mirrors this with the gradients of
-// states. How they travel:
+// last document start in it. What enters a chunk is the sum of earlier states, each decayed over
+// the tokens between, back to the last document start. So the ranks exchange one [H, d, d] state
+// per chunk, whatever the length of the sequence; the backward pass mirrors this with the gradients
+// of states. How they travel:
 //
 //   kLaspPlus   one all-gather per layer and direction, while the outputs that need no state from
 //               elsewhere are calculated; then each rank sums up what enters its chunks
@@ -27,8 +27,8 @@ namespace fulgur {
 // With cp = 1 there is one kernel call over whole documents, and nothing is exchanged or copied.
 
 // A rank's chunk in every sequence: their states lie in the slots first_slot .. first_slot +
-// sequences - 1. `before` and `behind` are the ranks that have the neighbouring chunks, perhaps this
-// rank itself, or -1 at the ends of the sequence.
+// sequences - 1. `before` and `behind` are the ranks that have the neighbouring chunks, perhaps
+// this rank itself, or -1 at the ends of the sequence.
 struct ChunkLink {
   std::int64_t first_slot = 0;
   int before = -1, behind = -1;
@@ -57,9 +57,9 @@ struct LightningPlan {
 LightningPlan make_lightning_plan(const Context& ctx, const TokenGrid& grid, int dp, int cp,
                                   std::span<const std::vector<std::int32_t>> documents);
 
-// Tensors are those of kernels/lightning_attention.hpp, with the rows that token_runs.hpp gives this
-// rank. states_in is written by the forward call and read by the backward call; it has no memory
-// when the plan has no slots. Gradients are overwritten.
+// Tensors are those of kernels/lightning_attention.hpp, with the rows that token_runs.hpp gives
+// this rank. states_in is written by the forward call and read by the backward call; it has no
+// memory when the plan has no slots. Gradients are overwritten.
 //
 // Both calls are collective over the group. The work is queued on ctx.stream and group.stream;
 // ctx.stream ends behind all of it, so a tensor may go when ctx.stream has passed the call.

@@ -10,8 +10,8 @@
 // Private to this folder.
 namespace fulgur {
 
-// Two tensors [T, G, d] of each rank that travel together, as one message [2, T, G, d]. T is that of
-// the rank they come from.
+// Two tensors [T, G, d] of each rank that travel together, as one message [2, T, G, d]. T is that
+// of the rank they come from.
 class RingBlocks {
  public:
   // `like` is this rank's [T, G, d]; rows[r] is T of rank r.

@@ -79,8 +79,8 @@ class TravellingKeys {
     copy(v, packed.v, ctx.stream);
   }
 
-  // What a hop brings, in the order 0, 1, ...; the next hop is started, and what was brought before is
-  // overwritten by it.
+  // What a hop brings, in the order 0, 1, ...; the next hop is started, and what was brought before
+  // is overwritten by it.
   KeysAndValues take(int hop) {
     if (hop > 0) ctx_.stream.wait(arrived_);
     if (hop < hops_)
@@ -109,8 +109,8 @@ class TravellingGradients {
     arriving_ = ring.allocate();
   }
 
-  // Where this rank adds its share at a hop, in the order 1, 2, ...; what it has summed up at the hop
-  // before goes on meanwhile.
+  // Where this rank adds its share at a hop, in the order 1, 2, ...; what it has summed up at the
+  // hop before goes on meanwhile.
   KeysAndValues share(int hop) {
     if (hop > 1) arrived_ = ring_.shift(block(hop - 1), ring_.at(arriving_, hop), 1, kWhat);
     fill_zero(block(hop), ctx_.stream);

@@ -11,20 +11,20 @@
 
 namespace fulgur {
 
-// Softmax attention of packed sequences that are cut over the cp ranks (docs/math.md 2.3; the ring is
-// that of Ring Attention, arXiv 2310.01889).
+// Softmax attention of packed sequences that are cut over the cp ranks (docs/math.md 2.3; the ring
+// is that of Ring Attention, arXiv 2310.01889).
 //
 // Keys and values go round the ranks: after hop i a rank has those of the rank i places before it,
-// and attends to them while hop i + 1 is under way. Partial results merge by log-sum-exp in float32.
-// Pairs of chunks that no document spans, or whose keys are in the future, cost nothing; when no rank
-// needs a later hop, the ring ends early. In the backward pass the gradients of keys and values are
-// summed up on the way, and the last rank that adds to them sends them home. Each rank's own share
-// never travels, so they make one hop less than once around.
+// and attends to them while hop i + 1 is under way. Partial results merge by log-sum-exp in
+// float32. Pairs of chunks that no document spans, or whose keys are in the future, cost nothing;
+// when no rank needs a later hop, the ring ends early. In the backward pass the gradients of keys
+// and values are summed up on the way, and the last rank that adds to them sends them home. Each
+// rank's own share never travels, so they make one hop less than once around.
 //
 // With cp = 1 there is one kernel call over whole documents, and nothing is exchanged or copied.
 
-// One kernel call: spans of kernels/softmax_attention.hpp, whose queries are counted from row q_begin
-// on and whose keys are rows of the rank `hop` places before this one.
+// One kernel call: spans of kernels/softmax_attention.hpp, whose queries are counted from row
+// q_begin on and whose keys are rows of the rank `hop` places before this one.
 struct RingCall {
   int hop = 0;
   std::int64_t q_begin = 0, q_count = 0;
@@ -46,13 +46,14 @@ RingPlan make_ring_plan(const Context& ctx, const TokenGrid& grid, int dp, int c
                         std::span<const std::vector<std::int32_t>> documents);
 
 // Tensors are those of kernels/softmax_attention.hpp, with the rows that token_runs.hpp gives this
-// rank for queries and for keys. The forward call overwrites o and lse; the backward call adds to dq,
-// dk and dv.
+// rank for queries and for keys. The forward call overwrites o and lse; the backward call adds to
+// dq, dk and dv.
 //
 // Both calls are collective over the group. The work is queued on ctx.stream and group.stream;
-// ctx.stream ends behind all of it, so a tensor may go when ctx.stream has passed the call. Exchanged
-// per rank and hop: 2 T G d float32, and in the backward pass as much again for the gradients.
-// Scratch: two blocks of keys and values and one partial result; backward six such blocks.
+// ctx.stream ends behind all of it, so a tensor may go when ctx.stream has passed the call.
+// Exchanged per rank and hop: 2 T G d float32, and in the backward pass as much again for the
+// gradients. Scratch: two blocks of keys and values and one partial result; backward six such
+// blocks.
 struct RingAttentionForward {
   Tensor q;     // [T, H, d]
   Tensor k, v;  // [T, G, d]

@@ -28,8 +28,8 @@ Spans diagonal_spans(const RankChunks& mine, Documents documents) {
   return spans;
 }
 
-// Chunks of `mine` with the one earlier chunk of a sequence that `theirs` has at `which`. One document
-// at most spans two chunks: the last of the earlier and the first of the later one.
+// Chunks of `mine` with the one earlier chunk of a sequence that `theirs` has at `which`. One
+// document at most spans two chunks: the last of the earlier and the first of the later one.
 Spans spans_to(const RankChunks& mine, const RankChunks& theirs, std::int64_t which,
                Documents documents) {
   Spans spans;

@@ -10,10 +10,10 @@ namespace fulgur {
 // States go from the front of a sequence to its end, gradients of states the other way.
 enum class StateDirection : bool { kForward, kBackward };
 
-// One exchange of chunk states between the ranks, by LASP+ or by the ring. In this order: the caller
-// queues on ctx.stream what writes own(), calls start(), queues what runs beside the exchange, and
-// calls finish(); `entering` then holds what enters this rank's chunks. Memory is taken from the
-// arena and must stay until finish() has been called.
+// One exchange of chunk states between the ranks, by LASP+ or by the ring. In this order: the
+// caller queues on ctx.stream what writes own(), calls start(), queues what runs beside the
+// exchange, and calls finish(); `entering` then holds what enters this rank's chunks. Memory is
+// taken from the arena and must stay until finish() has been called.
 class StateExchange {
  public:
   struct Arguments {

@@ -15,8 +15,8 @@ bool has_gpus(int count) {
   return has_nccl() && num_cuda_devices() >= count;
 }
 
-// Ranks are threads, each with a GPU of its own. A group serves for all cases, because NCCL takes its
-// time to make one.
+// Ranks are threads, each with a GPU of its own. A group serves for all cases, because NCCL takes
+// its time to make one.
 void check_all_cases(int cp) {
   MemoryStore store;
   auto group = test::make_on_threads(cp, Device::kCuda, [&](int rank) {
