@@ -4,20 +4,22 @@
 
 namespace fulgur::cuda {
 
-// The rows of a tensor [tokens, heads, d] on the device.
-struct Heads {
-  explicit Heads(const Tensor& tensor)
-      : data(tensor.as<float>()),
+// The rows of a tensor [tokens, heads, d] on the device, whose elements are T.
+template <class T>
+struct HeadsOf {
+  explicit HeadsOf(const Tensor& tensor)
+      : data(static_cast<T*>(tensor.data)),
         token_stride(tensor.dims[0] > 1 ? tensor.strides[0] : 0),
         head_stride(tensor.strides[1]) {}
 
-  __device__ float* row(std::int64_t token, std::int64_t head) const {
+  __device__ T* row(std::int64_t token, std::int64_t head) const {
     return data + token * token_stride + head * head_stride;
   }
 
-  float* data;
+  T* data;
   std::int64_t token_stride, head_stride;
 };
+using Heads = HeadsOf<float>;
 
 // Brings columns [column, column + width) of the rows of tokens first, first + step, ... to shared
 // memory, row by row with `padded` numbers from one to the next: `rows` of them, then zeros up to

@@ -8,10 +8,11 @@
 namespace fulgur {
 
 // What attention asks of a tensor [tokens, heads, d]: throws std::invalid_argument, naming `name`,
-// unless it has these dims (kAny fits any), is float32, and keeps the d numbers of a head together.
-inline void expect_heads(const Tensor& tensor, const Shape& dims, const std::string& name) {
+// unless it has these dims (kAny fits any) and dtype, and keeps the d numbers of a head together.
+inline void expect_heads(const Tensor& tensor, const Shape& dims, const std::string& name,
+                         DType dtype = DType::kFloat32) {
   expect_dims(tensor, dims, name);
-  expect_dtype(tensor, DType::kFloat32, name);
+  expect_dtype(tensor, dtype, name);
   expect_dense_rows(tensor, name);
   if (tensor.dims[0] > 1 && tensor.strides[0] < tensor.dims[2]) {
     throw std::invalid_argument(name + ": tokens overlap: strides " + to_string(tensor.strides));

@@ -9,6 +9,8 @@
 namespace fulgur {
 namespace {
 
+constexpr std::int64_t kMostBFloat16Dims = 128;  // what the tensor cores' kernel can hold
+
 void expect_vector(const Tensor& tensor, std::int64_t length, DType dtype,
                    const std::string& name) {
   expect_dims(tensor, {length}, name);
@@ -19,13 +21,16 @@ void expect_vector(const Tensor& tensor, std::int64_t length, DType dtype,
 // Checks against the first tensor of an operation, which sets T, H and d.
 class Expect {
  public:
-  Expect(const char* operation, const Tensor& first, const char* name)
-      : operation_(std::string(operation) + ": "), dims_(first.dims) {
-    expect_heads(first, {kAny, kAny, kAny}, operation_ + name);
+  Expect(const char* operation, const Tensor& first, const char* name, const Stream& stream)
+      : operation_(std::string(operation) + ": "), dims_(first.dims), dtype_(first.dtype) {
+    const bool may_be_bf16 =
+        stream.device() == Device::kCuda && dims_.size() == 3 && dims_[2] <= kMostBFloat16Dims;
+    if (dtype_ != DType::kBFloat16 || !may_be_bf16) dtype_ = DType::kFloat32;
+    expect_heads(first, {kAny, kAny, kAny}, operation_ + name, dtype_);
   }
 
   void like_first(const Tensor& tensor, const char* name) const {
-    expect_heads(tensor, dims_, operation_ + name);
+    expect_heads(tensor, dims_, operation_ + name, dtype_);
   }
   void decay_rate(const Tensor& tensor) const {
     expect_vector(tensor, dims_[1], DType::kFloat32, operation_ + "decay_rate");
@@ -50,12 +55,13 @@ class Expect {
  private:
   std::string operation_;
   Shape dims_;
+  DType dtype_;
 };
 
 }  // namespace
 
 void lightning_state_forward(const LightningStateForward& args, Stream& stream) {
-  const Expect expect("lightning_state_forward", args.k, "k");
+  const Expect expect("lightning_state_forward", args.k, "k", stream);
   expect.like_first(args.v, "v");
   expect.decay_rate(args.decay_rate);
   expect.segments(args.segments);
@@ -66,7 +72,7 @@ void lightning_state_forward(const LightningStateForward& args, Stream& stream) 
 }
 
 void lightning_output_forward(const LightningOutputForward& args, Stream& stream) {
-  const Expect expect("lightning_output_forward", args.q, "q");
+  const Expect expect("lightning_output_forward", args.q, "q", stream);
   expect.like_first(args.k, "k");
   expect.like_first(args.v, "v");
   expect.like_first(args.o, "o");
@@ -79,7 +85,7 @@ void lightning_output_forward(const LightningOutputForward& args, Stream& stream
 }
 
 void lightning_state_backward(const LightningStateBackward& args, Stream& stream) {
-  const Expect expect("lightning_state_backward", args.q, "q");
+  const Expect expect("lightning_state_backward", args.q, "q", stream);
   expect.like_first(args.dout, "dout");
   expect.decay_rate(args.decay_rate);
   expect.segments(args.segments);
@@ -90,7 +96,7 @@ void lightning_state_backward(const LightningStateBackward& args, Stream& stream
 }
 
 void lightning_output_backward(const LightningOutputBackward& args, Stream& stream) {
-  const Expect expect("lightning_output_backward", args.q, "q");
+  const Expect expect("lightning_output_backward", args.q, "q", stream);
   expect.like_first(args.k, "k");
   expect.like_first(args.v, "v");
   expect.like_first(args.dout, "dout");

@@ -16,11 +16,13 @@ namespace fulgur {
 // S_0 of the next, and a segment of n tokens turns S_0 into lambda^n S_0 + M, where M is its state
 // from a zero start. q is used as it is: no 1/sqrt(d).
 //
-//   q, k, v, o, dout, dq, dk, dv   [T, H, d]         float32, strided in T and H
+//   q, k, v, o, dout, dq, dk, dv   [T, H, d]         float32, or all bfloat16; strided in T and H
 //   decay_rate                     [H]               float32, >= 0, per token
 //   states, states_in, ...         [slots, H, d, d]  float32, dense: key dim, then value dim
 //
 // Products are summed in float32, in blocks of tokens, with powers of lambda between 0 and 1 only.
+// bfloat16 is for GPUs, for d up to 128 (tensor cores); then scores, states and decayed keys are
+// rounded to bfloat16 where they enter a product, and states are carried in float32.
 // docs/math.md, sections 1.1 and 2.2, has the block form and its derivative. Gradients are
 // overwritten, and may overlap nothing else.
 //

@@ -1,49 +1,17 @@
 #include <cuda_runtime.h>
 
-#include "kernels/cuda_heads.cuh"
+#include "kernels/cuda_lightning.cuh"
 #include "kernels/lightning_attention_impl.hpp"
 
-// Lightning attention in plain float32, for any head size that shared memory can hold. All four calls are
-// one sweep over a segment, block by block of tokens, with two roles of the tensors exchanged:
-//
-//   o_i = sum over j up to i of lambda^(i-j) (q_i k_j) v_j + lambda^(i+p) q_i X       i, j in a block of c
-//   X  <- lambda^c X + sum over i of lambda^(c-i-p) k_i^T v_i                         behind the block
-//
-//   outputs   forward,  p = 1   q, k, v                X = the state that enters
-//   dq        forward,  p = 1   do, v, k for q, k, v   X = its transpose
-//   dk        backward, p = 0   v, do, q for q, k, v   X = the transposed gradient of the state that leaves
-//   dv        backward, p = 0   k, q, do for q, k, v   X = that gradient
-//   states    forward,  p = 1   k, v, and X is wanted at the end
-//   dstates   backward, p = 0   q, do for k, v, and X is wanted at the end
-//
-// A backward sweep takes the tokens from the last to the first. p = 0 says that X stands at the token
-// itself, not at the one before.
+// Lightning attention in plain float32, for any head size that shared memory can hold.
 namespace fulgur::cuda {
+namespace lightning {
 namespace {
 
 constexpr int kBlock = 32;    // tokens
 constexpr int kColumns = 32;  // of v and o that a thread block has: X is cut along its columns
 
-enum class Direction : int { kForward = 1, kBackward = -1 };
-
-// States [slots, H, d, d], or none. X is the transposed state when is_transposed.
-struct States {
-  float* data = nullptr;
-  const std::int32_t* slot_of = nullptr;  // [segments]
-  std::int64_t slots = 0;
-  bool is_transposed = false;
-};
-
-struct Sweep {
-  Heads q, k, v, o;
-  States entering, leaving;
-  const float* decay_rate;
-  const std::int32_t* starts;
-  std::int64_t T, H, num_segments;
-  int d;
-  Direction direction;
-  bool has_output;
-};
+using FloatSweep = Sweep<float>;
 
 // What a thread block holds in shared memory, in floats; rows of q, k and the state are padded by one.
 struct Shared {
@@ -66,21 +34,7 @@ struct Shared {
   }
 };
 
-// The [d, d] matrix of a slot and head; null for slot -1.
-__device__ float* matrix_of(const States& states, const Sweep& args, std::int64_t segment,
-                            std::int64_t head) {
-  if (states.slot_of == nullptr) return nullptr;
-  const std::int64_t slot = states.slot_of[segment];
-  if (slot < 0) return nullptr;
-  require(slot < states.slots);
-  return states.data + (slot * args.H + head) * args.d * args.d;
-}
-
-__device__ std::int64_t place_in_matrix(const States& states, int row, int column, int d) {
-  return states.is_transposed ? std::int64_t{column} * d + row : std::int64_t{row} * d + column;
-}
-
-__device__ void load_state(const Shared& shared, const Sweep& args, std::int64_t segment,
+__device__ void load_state(const Shared& shared, const FloatSweep& args, std::int64_t segment,
                            std::int64_t head, int column) {
   const float* matrix = matrix_of(args.entering, args, segment, head);
   for (int i = static_cast<int>(threadIdx.x); i < args.d * kColumns; i += kThreads) {
@@ -90,7 +44,7 @@ __device__ void load_state(const Shared& shared, const Sweep& args, std::int64_t
   }
 }
 
-__device__ void store_state(const Shared& shared, const Sweep& args, std::int64_t segment,
+__device__ void store_state(const Shared& shared, const FloatSweep& args, std::int64_t segment,
                             std::int64_t head, int column) {
   float* matrix = matrix_of(args.leaving, args, segment, head);
   if (matrix == nullptr) return;
@@ -127,7 +81,7 @@ __device__ void make_scores(const Shared& shared, int d) {
 }
 
 // o = scores v + lambda^(i+p) q X for the first `rows` tokens from `first` on.
-__device__ void write_outputs(const Shared& shared, const Sweep& args, std::int64_t head,
+__device__ void write_outputs(const Shared& shared, const FloatSweep& args, std::int64_t head,
                               std::int64_t first, int rows, int column) {
   const int r = static_cast<int>(threadIdx.x) / kSide, c = static_cast<int>(threadIdx.x) % kSide;
   const int step = static_cast<int>(args.direction);
@@ -159,7 +113,7 @@ __device__ void write_outputs(const Shared& shared, const Sweep& args, std::int6
 }
 
 // X = lambda^c X + sum over the block of lambda^(c-i-p) k_i^T v_i
-__device__ void pass_block(const Shared& shared, const Sweep& args, int rows) {
+__device__ void pass_block(const Shared& shared, const FloatSweep& args, int rows) {
   const int p = args.direction == Direction::kForward ? 1 : 0;
   const int column = static_cast<int>(threadIdx.x) % kColumns;
   for (int x = static_cast<int>(threadIdx.x) / kColumns; x < args.d; x += kThreads / kColumns) {
@@ -174,7 +128,7 @@ __device__ void pass_block(const Shared& shared, const Sweep& args, int rows) {
 }
 
 // One thread block per segment, head and kColumns columns.
-__global__ void sweep_kernel(Sweep args) {
+__global__ void sweep_kernel(FloatSweep args) {
   extern __shared__ float memory[];
   const Shared shared(memory, args.d);
   const int column = static_cast<int>(blockIdx.x) * kColumns;
@@ -184,10 +138,9 @@ __global__ void sweep_kernel(Sweep args) {
   for (int i = static_cast<int>(threadIdx.x); i <= kBlock; i += kThreads)
     shared.power[i] = static_cast<float>(exp(-rate * i));
 
-  require(args.starts[0] == 0 && args.starts[args.num_segments] == args.T);
+  require(args.starts[0] == 0 && args.starts[args.num_segments] == args.num_tokens);
   for (std::int64_t s = blockIdx.z; s < args.num_segments; s += gridDim.z) {
-    const std::int64_t begin = args.starts[s], end = args.starts[s + 1];
-    require(begin >= 0 && begin <= end && end <= args.T);
+    const auto [begin, end] = tokens_of(args, s);
     if (!args.has_output && matrix_of(args.leaving, args, s, head) == nullptr) continue;
     __syncthreads();
     load_state(shared, args, s, head, column);
@@ -213,16 +166,24 @@ __global__ void sweep_kernel(Sweep args) {
   }
 }
 
-void launch(const Sweep& args, Stream& stream, const char* operation) {
-  if (args.num_segments == 0) return;
+}  // namespace
+
+void launch(const FloatSweep& args, Stream& stream, const char* operation) {
   const auto bytes = Shared::floats(args.d) * sizeof(float);
   allow_shared_memory(sweep_kernel, bytes, operation);
-  constexpr std::int64_t kMostSegments = 65535;  // at a time
-  const dim3 grid(grid_size(divide_up(args.d, kColumns)), static_cast<unsigned>(args.H),
+  const dim3 grid(grid_size(divide_up(args.d, kColumns)), static_cast<unsigned>(args.num_heads),
                   static_cast<unsigned>(std::min(args.num_segments, kMostSegments)));
   sweep_kernel<<<grid, kThreads, bytes, native(stream)>>>(args);
   check_launch(operation);
 }
+
+}  // namespace lightning
+
+namespace {
+
+using lightning::Direction;
+using lightning::States;
+using lightning::Sweep;
 
 States states_of(const Tensor& table, const Tensor& slots, bool is_transposed = false) {
   const bool is_empty = table.data == nullptr;
@@ -236,63 +197,97 @@ struct Roles {
   const Tensor &q, &k, &v, &o;
 };
 
-Sweep sweep(const Roles& roles, const Tensor& decay_rate, const LightningSegments& segments,
-            Direction direction) {
-  return {.q = Heads(roles.q),
-          .k = Heads(roles.k),
-          .v = Heads(roles.v),
-          .o = Heads(roles.o),
+template <class T>
+Sweep<T> sweep(const Roles& roles, const Tensor& decay_rate, const LightningSegments& segments,
+               Direction direction) {
+  return {.q = HeadsOf<T>(roles.q),
+          .k = HeadsOf<T>(roles.k),
+          .v = HeadsOf<T>(roles.v),
+          .o = HeadsOf<T>(roles.o),
           .entering = {},
           .leaving = {},
           .decay_rate = decay_rate.as<float>(),
           .starts = segments.starts.as<std::int32_t>(),
-          .T = roles.k.dims[0],
-          .H = roles.k.dims[1],
+          .num_tokens = roles.k.dims[0],
+          .num_heads = roles.k.dims[1],
           .num_segments = segments.in_slot.dims[0],
           .d = static_cast<int>(roles.k.dims[2]),
           .direction = direction,
           .has_output = true};
 }
 
-}  // namespace
-
-void lightning_state_forward(const LightningStateForward& args, Stream& stream) {
-  auto states =
-      sweep({args.k, args.k, args.v, args.v}, args.decay_rate, args.segments, Direction::kForward);
+template <class T>
+void state_forward(const LightningStateForward& args, Stream& stream) {
+  auto states = sweep<T>({args.k, args.k, args.v, args.v}, args.decay_rate, args.segments,
+                         Direction::kForward);
   states.has_output = false;
   states.leaving = states_of(args.states, args.segments.out_slot);
   launch(states, stream, "lightning_state_forward");
 }
 
-void lightning_output_forward(const LightningOutputForward& args, Stream& stream) {
-  auto outputs =
-      sweep({args.q, args.k, args.v, args.o}, args.decay_rate, args.segments, Direction::kForward);
+template <class T>
+void output_forward(const LightningOutputForward& args, Stream& stream) {
+  auto outputs = sweep<T>({args.q, args.k, args.v, args.o}, args.decay_rate, args.segments,
+                          Direction::kForward);
   outputs.entering = states_of(args.states_in, args.segments.in_slot);
   launch(outputs, stream, "lightning_output_forward");
 }
 
-void lightning_state_backward(const LightningStateBackward& args, Stream& stream) {
-  auto dstates = sweep({args.q, args.q, args.dout, args.dout}, args.decay_rate, args.segments,
-                       Direction::kBackward);
+template <class T>
+void state_backward(const LightningStateBackward& args, Stream& stream) {
+  auto dstates = sweep<T>({args.q, args.q, args.dout, args.dout}, args.decay_rate, args.segments,
+                          Direction::kBackward);
   dstates.has_output = false;
   dstates.leaving = states_of(args.dstates, args.segments.in_slot);
   launch(dstates, stream, "lightning_state_backward");
 }
 
-void lightning_output_backward(const LightningOutputBackward& args, Stream& stream) {
+template <class T>
+void output_backward(const LightningOutputBackward& args, Stream& stream) {
+  constexpr auto kOperation = "lightning_output_backward";
   const auto& segments = args.segments;
-  auto dq =
-      sweep({args.dout, args.v, args.k, args.dq}, args.decay_rate, segments, Direction::kForward);
+  auto dq = sweep<T>({args.dout, args.v, args.k, args.dq}, args.decay_rate, segments,
+                     Direction::kForward);
   dq.entering = states_of(args.states_in, segments.in_slot, true);
-  launch(dq, stream, "lightning_output_backward");
-  auto dk =
-      sweep({args.v, args.dout, args.q, args.dk}, args.decay_rate, segments, Direction::kBackward);
+  launch(dq, stream, kOperation);
+  auto dk = sweep<T>({args.v, args.dout, args.q, args.dk}, args.decay_rate, segments,
+                     Direction::kBackward);
   dk.entering = states_of(args.dstates_out, segments.out_slot, true);
-  launch(dk, stream, "lightning_output_backward");
-  auto dv =
-      sweep({args.k, args.q, args.dout, args.dv}, args.decay_rate, segments, Direction::kBackward);
+  launch(dk, stream, kOperation);
+  auto dv = sweep<T>({args.k, args.q, args.dout, args.dv}, args.decay_rate, segments,
+                     Direction::kBackward);
   dv.entering = states_of(args.dstates_out, segments.out_slot);
-  launch(dv, stream, "lightning_output_backward");
+  launch(dv, stream, kOperation);
+}
+
+bool is_bf16(const Tensor& tensor) {
+  return tensor.dtype == DType::kBFloat16;
+}
+
+}  // namespace
+
+void lightning_state_forward(const LightningStateForward& args, Stream& stream) {
+  if (args.segments.in_slot.dims[0] == 0) return;
+  return is_bf16(args.k) ? state_forward<__nv_bfloat16>(args, stream)
+                         : state_forward<float>(args, stream);
+}
+
+void lightning_output_forward(const LightningOutputForward& args, Stream& stream) {
+  if (args.segments.in_slot.dims[0] == 0) return;
+  return is_bf16(args.k) ? output_forward<__nv_bfloat16>(args, stream)
+                         : output_forward<float>(args, stream);
+}
+
+void lightning_state_backward(const LightningStateBackward& args, Stream& stream) {
+  if (args.segments.in_slot.dims[0] == 0) return;
+  return is_bf16(args.q) ? state_backward<__nv_bfloat16>(args, stream)
+                         : state_backward<float>(args, stream);
+}
+
+void lightning_output_backward(const LightningOutputBackward& args, Stream& stream) {
+  if (args.segments.in_slot.dims[0] == 0) return;
+  return is_bf16(args.q) ? output_backward<__nv_bfloat16>(args, stream)
+                         : output_backward<float>(args, stream);
 }
 
 }  // namespace fulgur::cuda

@@ -22,13 +22,13 @@ void bm_rotary(State& state) {
 
 // One document, q, k and v side by side as the layer has them        args: T, H, d
 struct LightningCase {
-  LightningCase(Bench& bench, const State& state)
+  LightningCase(Bench& bench, const State& state, DType dtype)
       : T(state.range(0)),
         H(state.range(1)),
         d(state.range(2)),
-        qkv(bench.floats({T, H, 3, d})),
-        dqkv(bench.tensor({T, H, 3, d})),
-        o(bench.floats({T, H, d})),
+        qkv(bench.numbers_of(dtype, {T, H, 3, d})),
+        dqkv(bench.tensor({T, H, 3, d}, dtype)),
+        o(bench.numbers_of(dtype, {T, H, d})),
         states(bench.floats({1, H, d, d})),
         decay_rate(bench.constants({H}, 0.05f)),
         segments{.starts = bench.numbers({2}, {0, static_cast<std::int32_t>(T)}),
@@ -43,9 +43,10 @@ struct LightningCase {
   LightningSegments segments;
 };
 
+template <DType kDType>
 void bm_lightning_state_forward(State& state) {
   Bench bench(state);
-  const LightningCase c(bench, state);
+  const LightningCase c(bench, state, kDType);
   bench.run<LightningStateForward>(lightning_state_forward, {.k = c.qkv.select(2, 1),
                                                              .v = c.qkv.select(2, 2),
                                                              .decay_rate = c.decay_rate,
@@ -54,9 +55,10 @@ void bm_lightning_state_forward(State& state) {
   bench.moves({c.o, c.o, c.states});  // k and v are each as large as o
   bench.calculates(c.products(1));
 }
+template <DType kDType>
 void bm_lightning_output_forward(State& state) {
   Bench bench(state);
-  const LightningCase c(bench, state);
+  const LightningCase c(bench, state, kDType);
   bench.run<LightningOutputForward>(lightning_output_forward, {.q = c.qkv.select(2, 0),
                                                                .k = c.qkv.select(2, 1),
                                                                .v = c.qkv.select(2, 2),
@@ -66,9 +68,10 @@ void bm_lightning_output_forward(State& state) {
   bench.moves({c.qkv, c.o});
   bench.calculates(c.products(2));
 }
+template <DType kDType>
 void bm_lightning_output_backward(State& state) {
   Bench bench(state);
-  LightningCase c(bench, state);
+  LightningCase c(bench, state, kDType);
   c.segments.out_slot = bench.numbers({1}, {-1});
   bench.run<LightningOutputBackward>(lightning_output_backward, {.q = c.qkv.select(2, 0),
                                                                  .k = c.qkv.select(2, 1),
@@ -134,17 +137,29 @@ void bm_softmax_attention_backward(State& state) {
 const bool kRegistered = test::register_kernels({
     {"bm_rotary", bm_rotary, {{256, 4, 64}, {2048, 8, 128}}, {{16384, 16, 128}}},
     {"bm_lightning_state_forward",
-     bm_lightning_state_forward,
+     bm_lightning_state_forward<DType::kFloat32>,
      {{256, 4, 64}, {2048, 4, 128}},
      {{8192, 16, 128}, {8192, 64, 128}}},
     {"bm_lightning_output_forward",
-     bm_lightning_output_forward,
+     bm_lightning_output_forward<DType::kFloat32>,
      {{256, 4, 64}, {2048, 4, 128}},
      {{8192, 16, 128}, {8192, 64, 128}}},
     {"bm_lightning_output_backward",
-     bm_lightning_output_backward,
+     bm_lightning_output_backward<DType::kFloat32>,
      {{256, 4, 64}, {2048, 4, 128}},
      {{8192, 16, 128}, {8192, 64, 128}}},
+    {"bm_lightning_state_forward_bf16",
+     bm_lightning_state_forward<DType::kBFloat16>,
+     {},
+     {{8192, 16, 128}, {8192, 64, 128}, {32768, 64, 128}}},
+    {"bm_lightning_output_forward_bf16",
+     bm_lightning_output_forward<DType::kBFloat16>,
+     {},
+     {{8192, 16, 128}, {8192, 64, 128}, {32768, 64, 128}}},
+    {"bm_lightning_output_backward_bf16",
+     bm_lightning_output_backward<DType::kBFloat16>,
+     {},
+     {{8192, 16, 128}, {8192, 64, 128}, {32768, 64, 128}}},
     {"bm_softmax_attention_forward",
      bm_softmax_attention_forward,
      {{256, 4, 64}, {2048, 4, 128}},

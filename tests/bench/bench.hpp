@@ -38,6 +38,7 @@ struct Kernel {
 inline bool register_kernels(const std::vector<Kernel>& kernels) {
   const bool gpu = bench_device() == Device::kCuda;
   for (const auto& kernel : kernels) {
+    if ((gpu ? kernel.gpu_sizes : kernel.cpu_sizes).empty()) continue;
     auto* const registered = benchmark::RegisterBenchmark(kernel.name, kernel.body);
     for (const auto& size : gpu ? kernel.gpu_sizes : kernel.cpu_sizes)
       registered->Args(size);
@@ -72,8 +73,23 @@ class Bench {
     const auto out = tensor(dims);
     if (stream.device() == Device::kCpu)
       return fill<float>(out, std::uniform_real_distribution<float>(-1.0f, 1.0f));
-    fill_normal({.out = out, .name = std::to_string(buffers_.size())}, stream);
+    fill_normal({.out = out.view({out.count()}), .name = std::to_string(buffers_.size())}, stream);
     return out;
+  }
+  // The same in a dtype of floats.
+  Tensor numbers_of(DType dtype, const Shape& dims) {
+    if (dtype == DType::kFloat32) return floats(dims);
+    // Bits of bfloat16 between 1/4 and 1, of both signs; a million of them again and again.
+    constexpr std::size_t kDifferent = std::size_t{1} << 20;
+    std::mt19937 generator(static_cast<unsigned>(buffers_.size()));
+    std::vector<std::uint16_t> bits(static_cast<std::size_t>(dims.count()));
+    for (std::size_t i = 0; i < bits.size(); ++i) {
+      const auto random = i < kDifferent ? generator() : 0;
+      bits[i] = i < kDifferent
+                    ? static_cast<std::uint16_t>(0x3e80 + (random & 0xff) + (random & 0x8000))
+                    : bits[i - kDifferent];
+    }
+    return filled(tensor(dims, dtype), std::move(bits));
   }
   Tensor constants(const Shape& dims, float value) {
     return filled(tensor(dims), std::vector<float>(static_cast<std::size_t>(dims.count()), value));

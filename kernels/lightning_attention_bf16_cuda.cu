@@ -1,0 +1,353 @@
+#include <cuda_bf16.h>
+#include <cuda_runtime.h>
+
+#include <cstdint>
+
+#include "kernels/cuda_lightning.cuh"
+
+// Lightning attention of bfloat16 on tensor cores (mma.sync, 16 x 8 x 16), with float32 sums.
+//
+// A thread block has one segment, one head and kColumns columns of v, o and X, and goes through the
+// segment block by block of kBlock tokens. Warp w has the rows 16 w .. 16 w + 15 of the scores and of
+// o, and a quarter of the rows of X, which stay in its registers; the block reads X from a bfloat16
+// copy in shared memory. Scores go from the sums of one product to the operand of the next without
+// leaving the registers. d is filled up with zeros to kDims, 64 or 128.
+//
+//   lanes of a warp: g = lane / 4, t = lane % 4
+//   sums  [16, 8]    c0 c1: row g, columns 2t 2t+1            c2 c3: row g + 8
+//   a     [16, 16]   a0: row g, columns 2t 2t+1   a1: row g + 8   a2, a3: the same 8 columns on
+//   b     [16, 8]    b0: rows 2t 2t+1, column g   b1: 8 rows on
+namespace fulgur::cuda::lightning {
+namespace {
+
+using Bf16 = __nv_bfloat16;
+using BfSweep = Sweep<Bf16>;
+
+constexpr int kBlock = 64;    // tokens
+constexpr int kColumns = 64;  // of v, o and X
+constexpr int kWarps = 4;
+constexpr int kTensorThreads = kWarps * kWarp;
+constexpr int kPad = 8;  // 16 bytes between rows: eight rows of a matrix lie in different banks
+constexpr int kRowTiles = kColumns / 8;  // tiles of 8 columns in a row of sums
+static_assert(kBlock == kWarps * 16 && kBlock == kColumns);
+
+// What a thread block holds in shared memory.
+//   kDims = 128: (2 x 64 x 136 + 64 x 72 + 128 x 72) x 2 B + 65 x 4 B = 62724 B
+template <int kDims>
+struct Shared {
+  Bf16 q[kBlock][kDims + kPad];
+  Bf16 k[kBlock][kDims + kPad];
+  Bf16 v[kBlock][kColumns + kPad];
+  Bf16 state[kDims][kColumns + kPad];
+  float power[kBlock + 1];  // lambda^i
+};
+
+struct Sums {
+  float c[4] = {};
+};
+struct A {
+  std::uint32_t r[4];
+};
+struct B {
+  std::uint32_t r[2];
+};
+
+__device__ void multiply_add(Sums& sums, const A& a, const B& b) {
+  asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
+      "{%0,%1,%2,%3};"
+      : "+f"(sums.c[0]), "+f"(sums.c[1]), "+f"(sums.c[2]), "+f"(sums.c[3])
+      : "r"(a.r[0]), "r"(a.r[1]), "r"(a.r[2]), "r"(a.r[3]), "r"(b.r[0]), "r"(b.r[1]));
+}
+
+__device__ std::uint32_t shared_address(const void* at) {
+  return static_cast<std::uint32_t>(__cvta_generic_to_shared(at));
+}
+
+// Four 8 x 8 matrices, the rows of matrix m at the addresses of lanes 8 m .. 8 m + 7; as they lie, or
+// transposed.
+__device__ A load_four(const Bf16* row) {
+  A out;
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+               : "=r"(out.r[0]), "=r"(out.r[1]), "=r"(out.r[2]), "=r"(out.r[3])
+               : "r"(shared_address(row)));
+  return out;
+}
+__device__ A load_four_transposed(const Bf16* row) {
+  A out;
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
+               : "=r"(out.r[0]), "=r"(out.r[1]), "=r"(out.r[2]), "=r"(out.r[3])
+               : "r"(shared_address(row)));
+  return out;
+}
+
+__device__ int lane() {
+  return static_cast<int>(threadIdx.x) % kWarp;
+}
+__device__ int warp() {
+  return static_cast<int>(threadIdx.x) / kWarp;
+}
+
+// a = x[row .. +16][column .. +16]
+template <int kStride>
+__device__ A load_a(const Bf16 (*x)[kStride], int row, int column) {
+  return load_four(&x[row + lane() % 16][column + lane() / 16 * 8]);
+}
+// a = the transpose of x[row .. +16][column .. +16]: rows of a are columns of x
+template <int kStride>
+__device__ A load_a_transposed(const Bf16 (*x)[kStride], int row, int column) {
+  return load_four_transposed(&x[row + lane() / 16 * 8 + lane() % 8][column + lane() / 8 % 2 * 8]);
+}
+// b, b + 8 columns = x[row .. +16][column .. +16]
+template <int kStride>
+__device__ void load_two_b(const Bf16 (*x)[kStride], int row, int column, B& left, B& right) {
+  const A four = load_four_transposed(&x[row + lane() % 16][column + lane() / 16 * 8]);
+  left = {four.r[0], four.r[1]};
+  right = {four.r[2], four.r[3]};
+}
+// b, b + 8 columns = the transpose of x[row .. +16][column .. +16]: columns of b are rows of x
+template <int kStride>
+__device__ void load_two_b_transposed(const Bf16 (*x)[kStride], int row, int column, B& left,
+                                      B& right) {
+  const A four = load_four(&x[row + lane() / 16 * 8 + lane() % 8][column + lane() / 8 % 2 * 8]);
+  left = {four.r[0], four.r[1]};
+  right = {four.r[2], four.r[3]};
+}
+
+__device__ std::uint32_t pack(float low, float high) {
+  const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
+  std::uint32_t bits;
+  memcpy(&bits, &pair, sizeof(bits));
+  return bits;
+}
+__device__ std::uint32_t scaled(std::uint32_t bits, float low, float high) {
+  __nv_bfloat162 pair;
+  memcpy(&pair, &bits, sizeof(bits));
+  const float2 numbers = __bfloat1622float2(pair);
+  return pack(low * numbers.x, high * numbers.y);
+}
+
+// Columns [column, column + kWidth) of the rows of tokens first, first + step, ...: `rows` of them, then
+// zeros; zeros also behind the d columns of a head. 16 bytes at a time where the rows allow it.
+template <int kWidth, int kStride>
+__device__ void load_rows(const HeadsOf<Bf16>& x, std::int64_t head, std::int64_t first, int step,
+                          int rows, int column, int d, Bf16 (*to)[kStride]) {
+  constexpr int kChunk = 8;
+  for (int i = static_cast<int>(threadIdx.x); i < kBlock * kWidth / kChunk; i += kTensorThreads) {
+    const int row = i / (kWidth / kChunk), c = i % (kWidth / kChunk) * kChunk;
+    const bool inside = row < rows;
+    const Bf16* const from = x.row(inside ? first + row * step : first, head) + column + c;
+    uint4 chunk = {};
+    if (inside && column + c + kChunk <= d && reinterpret_cast<std::uintptr_t>(from) % 16 == 0) {
+      chunk = *reinterpret_cast<const uint4*>(from);
+    } else if (inside) {
+      Bf16 numbers[kChunk];
+      for (int n = 0; n < kChunk; ++n)
+        numbers[n] = column + c + n < d ? from[n] : Bf16(0.0f);
+      memcpy(&chunk, numbers, sizeof(chunk));
+    }
+    *reinterpret_cast<uint4*>(&to[row][c]) = chunk;
+  }
+}
+
+// The rows of X that a warp has: kDims / kWarps of them.
+template <int kDims>
+struct StateRows {
+  static constexpr int kTiles = kDims / kWarps / 16;  // of 16 rows
+  Sums sums[kTiles][kRowTiles];
+
+  // each(sum, row, column)
+  template <class Each>
+  __device__ void for_each(const Each& each) {
+#pragma unroll
+    for (int m = 0; m < kTiles; ++m) {
+#pragma unroll
+      for (int n = 0; n < kRowTiles; ++n) {
+#pragma unroll
+        for (int c = 0; c < 4; ++c) {
+          const int row = (warp() * kTiles + m) * 16 + lane() / 4 + c / 2 * 8;
+          each(sums[m][n].c[c], row, n * 8 + lane() % 4 * 2 + c % 2);
+        }
+      }
+    }
+  }
+};
+
+template <int kDims>
+__device__ void load_state(StateRows<kDims>& x, const BfSweep& args, std::int64_t segment,
+                           std::int64_t head, int column) {
+  const float* matrix = matrix_of(args.entering, args, segment, head);
+  x.for_each([&](float& sum, int row, int c) {
+    const bool has_value = matrix != nullptr && row < args.d && column + c < args.d;
+    sum = has_value ? matrix[place_in_matrix(args.entering, row, column + c, args.d)] : 0.0f;
+  });
+}
+
+template <int kDims>
+__device__ void store_state(StateRows<kDims>& x, const BfSweep& args, std::int64_t segment,
+                            std::int64_t head, int column) {
+  float* matrix = matrix_of(args.leaving, args, segment, head);
+  if (matrix == nullptr) return;
+  x.for_each([&](float& sum, int row, int c) {
+    if (row < args.d && column + c < args.d)
+      matrix[place_in_matrix(args.leaving, row, column + c, args.d)] = sum;
+  });
+}
+
+// o = scores v + lambda^(i+p) q X for the 16 rows of this warp.
+template <int kDims>
+__device__ void make_outputs(const Shared<kDims>& shared, int p, Sums (&o)[kRowTiles]) {
+  const int top = warp() * 16, g = lane() / 4, t = lane() % 4;
+  Sums scores[kBlock / 8];
+#pragma unroll
+  for (int x = 0; x < kDims; x += 16) {
+    const A q = load_a(shared.q, top, x);
+#pragma unroll
+    for (int n = 0; n < kRowTiles; n += 2) {
+      B left, right;
+      load_two_b(shared.state, x, n * 8, left, right);
+      multiply_add(o[n], q, left);
+      multiply_add(o[n + 1], q, right);
+    }
+#pragma unroll
+    for (int n = 0; n < kBlock / 8; n += 2) {
+      if (n * 8 > top + 15) continue;  // behind these tokens
+      B left, right;
+      load_two_b_transposed(shared.k, n * 8, x, left, right);
+      multiply_add(scores[n], q, left);
+      multiply_add(scores[n + 1], q, right);
+    }
+  }
+#pragma unroll
+  for (int n = 0; n < kRowTiles; ++n) {
+    for (int c = 0; c < 4; ++c)
+      o[n].c[c] *= shared.power[top + g + c / 2 * 8 + p];
+  }
+#pragma unroll
+  for (int j = 0; j < kBlock; j += 16) {
+    if (j > top + 15) continue;
+    float decayed[2][4];
+    for (int n = 0; n < 2; ++n) {
+      for (int c = 0; c < 4; ++c) {
+        const int distance = top + g + c / 2 * 8 - (j + n * 8 + t * 2 + c % 2);
+        decayed[n][c] = distance >= 0 ? shared.power[distance] * scores[j / 8 + n].c[c] : 0.0f;
+      }
+    }
+    const A a{{pack(decayed[0][0], decayed[0][1]), pack(decayed[0][2], decayed[0][3]),
+               pack(decayed[1][0], decayed[1][1]), pack(decayed[1][2], decayed[1][3])}};
+#pragma unroll
+    for (int n = 0; n < kRowTiles; n += 2) {
+      B left, right;
+      load_two_b(shared.v, j, n * 8, left, right);
+      multiply_add(o[n], a, left);
+      multiply_add(o[n + 1], a, right);
+    }
+  }
+}
+
+__device__ void write_outputs(const Sums (&o)[kRowTiles], const BfSweep& args, std::int64_t head,
+                              std::int64_t first, int rows, int column) {
+  const int step = static_cast<int>(args.direction);
+#pragma unroll
+  for (int n = 0; n < kRowTiles; ++n) {
+#pragma unroll
+    for (int c = 0; c < 4; ++c) {
+      const int row = warp() * 16 + lane() / 4 + c / 2 * 8;
+      const int at = column + n * 8 + lane() % 4 * 2 + c % 2;
+      if (row < rows && at < args.d)
+        args.o.row(first + row * step, head)[at] = __float2bfloat16_rn(o[n].c[c]);
+    }
+  }
+}
+
+// X = lambda^c X + sum over the block of lambda^(c-i-p) k_i^T v_i; rows behind the last token are zero.
+template <int kDims>
+__device__ void pass_block(const Shared<kDims>& shared, int rows, int p, StateRows<kDims>& x) {
+  const float decay = shared.power[rows];
+  x.for_each([&](float& sum, int, int) { sum *= decay; });
+#pragma unroll
+  for (int j = 0; j < kBlock; j += 16) {
+    const int token = j + lane() % 4 * 2;
+    const auto weight = [&](int i) { return i < rows ? shared.power[rows - i - p] : 0.0f; };
+    const float w0 = weight(token), w1 = weight(token + 1);
+    const float w8 = weight(token + 8), w9 = weight(token + 9);
+    A keys[StateRows<kDims>::kTiles];
+#pragma unroll
+    for (int m = 0; m < StateRows<kDims>::kTiles; ++m) {
+      auto& a = keys[m];
+      a = load_a_transposed(shared.k, j, (warp() * StateRows<kDims>::kTiles + m) * 16);
+      a = {{scaled(a.r[0], w0, w1), scaled(a.r[1], w0, w1), scaled(a.r[2], w8, w9),
+            scaled(a.r[3], w8, w9)}};
+    }
+#pragma unroll
+    for (int n = 0; n < kRowTiles; n += 2) {
+      B left, right;
+      load_two_b(shared.v, j, n * 8, left, right);
+#pragma unroll
+      for (int m = 0; m < StateRows<kDims>::kTiles; ++m) {
+        multiply_add(x.sums[m][n], keys[m], left);
+        multiply_add(x.sums[m][n + 1], keys[m], right);
+      }
+    }
+  }
+}
+
+// One thread block per segment, head and kColumns columns.
+template <int kDims>
+__global__ void __launch_bounds__(kTensorThreads) sweep_kernel(BfSweep args) {
+  extern __shared__ uint4 memory[];
+  auto& shared = *reinterpret_cast<Shared<kDims>*>(memory);
+  const int column = static_cast<int>(blockIdx.x) * kColumns;
+  const std::int64_t head = blockIdx.y;
+  const int step = static_cast<int>(args.direction);
+  const int p = args.direction == Direction::kForward ? 1 : 0;
+  const double rate = args.decay_rate[head];
+  for (int i = static_cast<int>(threadIdx.x); i <= kBlock; i += kTensorThreads)
+    shared.power[i] = static_cast<float>(exp(-rate * i));
+
+  require(args.starts[0] == 0 && args.starts[args.num_segments] == args.num_tokens);
+  for (std::int64_t s = blockIdx.z; s < args.num_segments; s += gridDim.z) {
+    const auto [begin, end] = tokens_of(args, s);
+    if (!args.has_output && matrix_of(args.leaving, args, s, head) == nullptr) continue;
+    StateRows<kDims> x;
+    load_state(x, args, s, head, column);
+    for (auto done = std::int64_t{0}; done < end - begin; done += kBlock) {
+      const auto first = step > 0 ? begin + done : end - 1 - done;
+      const int rows = static_cast<int>(min(std::int64_t{kBlock}, end - begin - done));
+      __syncthreads();
+      load_rows<kDims>(args.k, head, first, step, rows, 0, args.d, shared.k);
+      load_rows<kColumns>(args.v, head, first, step, rows, column, args.d, shared.v);
+      if (args.has_output) {
+        load_rows<kDims>(args.q, head, first, step, rows, 0, args.d, shared.q);
+        x.for_each(
+            [&](float& sum, int row, int c) { shared.state[row][c] = __float2bfloat16_rn(sum); });
+      }
+      __syncthreads();
+      if (args.has_output) {
+        Sums o[kRowTiles];
+        make_outputs(shared, p, o);
+        write_outputs(o, args, head, first, rows, column);
+      }
+      pass_block(shared, rows, p, x);
+    }
+    store_state(x, args, s, head, column);
+  }
+}
+
+template <int kDims>
+void launch_for(const BfSweep& args, Stream& stream, const char* operation) {
+  constexpr auto kBytes = sizeof(Shared<kDims>);
+  allow_shared_memory(sweep_kernel<kDims>, kBytes, operation);
+  const dim3 grid(grid_size(divide_up(args.d, kColumns)), static_cast<unsigned>(args.num_heads),
+                  static_cast<unsigned>(std::min(args.num_segments, kMostSegments)));
+  sweep_kernel<kDims><<<grid, kTensorThreads, kBytes, native(stream)>>>(args);
+  check_launch(operation);
+}
+
+}  // namespace
+
+void launch(const BfSweep& args, Stream& stream, const char* operation) {
+  if (args.d <= 64) return launch_for<64>(args, stream, operation);
+  return launch_for<128>(args, stream, operation);
+}
+
+}  // namespace fulgur::cuda::lightning
