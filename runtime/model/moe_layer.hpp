@@ -17,8 +17,8 @@ namespace fulgur {
 //
 //   g, out [T, C]: the rows of this rank, each of which lies on no other
 //
-// With a capacity (ModelSpec::capacity_factor > 0), the assignments that their expert cannot take add
-// nothing (runtime/parallel/experts/global_router.hpp).
+// With a capacity (ModelSpec::capacity_factor > 0), the assignments that their expert cannot take
+// add nothing (runtime/parallel/experts/global_router.hpp).
 class MoeLayer {
  public:
   MoeLayer(const ModelSpec& model, std::int64_t layer, const ParameterSet& parameters,
@@ -29,8 +29,8 @@ class MoeLayer {
     Tensor weights, experts;  // [T, k] as the router chose
     ExpertExchange::Saved exchange;
   };
-  // `statistics` are this layer's. `grid` is that of the global micro-batch. Waits on the host when the
-  // experts lie on several ranks: see ExpertExchange.
+  // `statistics` are this layer's. `grid` is that of the global micro-batch. Waits on the host when
+  // the experts lie on several ranks: see ExpertExchange.
   void forward(const Context& ctx, const TokenGrid& grid, const Tensor& g, const Tensor& out,
                const RoutingStatistics& statistics, Saved& saved) const;
 

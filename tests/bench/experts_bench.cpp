@@ -20,9 +20,10 @@
 //
 // An iteration ends when the rank's compute stream is done. The columns, seconds an iteration:
 //   busy     CPU time of the compute stream's thread: its kernels
-//   exposed  the rest of the time from the stream's first work to its last: it waits for rows, or for
-//            a core, when the threads that move rows need those of the machine
-//   moving   the exchanges from their start to their end, added up; they wait for the other rank too
+//   exposed  the rest of the time from the stream's first work to its last: it waits for rows, or
+//            for a core, when the threads that move rows need those of the machine
+//   moving   the exchanges from their start to their end, added up, with their waits for the other
+//            rank
 // Each rank calculates on one core. With fewer cores than ranks the figures mean nothing.
 namespace fulgur::test {
 namespace {

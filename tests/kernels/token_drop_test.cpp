@@ -71,8 +71,8 @@ TEST_SUITE("kernels/token_drop") {
   TEST_CASE("what comes behind the capacity is dropped and counted") {
     Case c;
     c.drop(3, 1);
-    // Expert 0: one before run 0, so both of its own fit; run 1 comes too late. Expert 1: one in run 0, one
-    // before run 1, so two more fit. Expert 2: likewise.
+    // Expert 0: one before run 0, so both of its own fit; run 1 comes too late. Expert 1: one in
+    // run 0, one before run 1, so two more fit. Expert 2: likewise.
     CHECK(c.kept.values == Vector{0, 1, 0, 2, 2, -1, -1, 1, 1, 2});
     CHECK(c.dropped.values == Vector{12});
     CHECK(c.dropped_alone.values == Vector{20 + 3 + 2 + 2});

@@ -17,8 +17,8 @@ struct ExchangeShape {
 // Which rows one rank sends and receives for one token group (docs/math.md 2.4).
 //
 //   own order      the rank's assignments by expert, so also by the ep rank that holds the expert
-//   source order   the R rows that the rank's experts work on, as they arrive: by (etp rank, ep rank) that
-//                  they come from, then by expert
+//   source order   the R rows that the rank's experts work on, as they arrive: by (etp rank, ep
+//                  rank) that they come from, then by expert
 //   expert order   the same R rows by expert, then by (etp rank, ep rank)
 struct GroupPlan {
   std::vector<std::int64_t> send;      // [ep] rows of the own order that go to each ep rank
@@ -33,11 +33,11 @@ struct GroupPlan {
   std::int64_t num_rows() const;  // R
 };
 
-// The plans of a rank's token groups. `offsets` [ep, etp, token_groups, E + 1]: of every rank of the
-// block, the rows of each expert in its own order of each group, from 0 on.
+// The plans of a rank's token groups. `offsets` [ep, etp, token_groups, E + 1]: of every rank of
+// the block, the rows of each expert in its own order of each group, from 0 on.
 //
-// Throws std::invalid_argument when ep does not divide E, a rank is outside its axis, or offsets has
-// another size. Cost: O(R) and the size of offsets.
+// Throws std::invalid_argument when ep does not divide E, a rank is outside its axis, or offsets
+// has another size. Cost: O(R) and the size of offsets.
 std::vector<GroupPlan> plan_exchange(const ExchangeShape& shape,
                                      std::span<const std::int32_t> offsets);
 

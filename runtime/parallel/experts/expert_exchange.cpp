@@ -62,7 +62,8 @@ void ExpertExchange::forward(const Context& ctx, const Forward& args, Saved& sav
   }
 }
 
-// Every group by itself: the rows of a group lie side by side, and its slots count from its first token.
+// Every group by itself: the rows of a group lie side by side, and its slots count from its first
+// token.
 void ExpertExchange::sort(const Context& ctx, const Tensor& experts, const Tensor& offsets,
                           Saved& saved) const {
   const auto M = experts.count();
@@ -82,8 +83,8 @@ void ExpertExchange::sort(const Context& ctx, const Tensor& experts, const Tenso
   }
 }
 
-// All ranks of the block learn all offsets. The host must know the numbers of rows, because they are the
-// sizes of messages and tensors: this is the one wait.
+// All ranks of the block learn all offsets. The host must know the numbers of rows, because they
+// are the sizes of messages and tensors: this is the one wait.
 void ExpertExchange::plan(const Context& ctx, const Tensor& offsets, Saved& saved) const {
   const Arena::Scope scope(ctx.arena);
   const std::int64_t ep = groups_.ep.size(), etp = groups_.etp.size();

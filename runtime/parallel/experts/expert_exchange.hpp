@@ -9,34 +9,36 @@
 
 namespace fulgur {
 
-// A rank's part of a layer's experts, or of their gradients: E/ep experts, F/etp inner columns of each.
+// A rank's part of a layer's experts, or of their gradients: E/ep experts, F/etp inner columns of
+// each.
 struct ExpertWeights {
   Tensor w13;  // [E/ep, 2, F/etp, C]: W1, then W3
   Tensor w2;   // [E/ep, C, F/etp]
 };
 
-// What lies between a router and the sum over its choices (docs/math.md 1.3 and 2.4): the tokens go to
-// the ranks of their experts, which work on them, and come back.
+// What lies between a router and the sum over its choices (docs/math.md 1.3 and 2.4): the tokens go
+// to the ranks of their experts, which work on them, and come back.
 //
 //   out_t = sum over j of weights_tj W2_e(silu(x_t W1_e) * (x_t W3_e)),   e = experts_tj
 //
 //   x, out, dx, dout [T, C]    weights, dweights [T, k]    experts [T, k] int32, -1 when dropped
 //
-// T is this rank's own number of tokens, which may be 0; no token lies on two ranks. k is the same on all
-// ranks. The tokens are cut into ExpertGroups::token_groups ranges: while one is worked on, the rows of
-// the next are on their way and those of the one before return. The cut changes no output; weight
-// gradients are summed group by group, so it changes their rounding.
+// T is this rank's own number of tokens, which may be 0; no token lies on two ranks. k is the same
+// on all ranks. The tokens are cut into ExpertGroups::token_groups ranges: while one is worked on,
+// the rows of the next are on their way and those of the one before return. The cut changes no
+// output; weight gradients are summed group by group, so it changes their rounding.
 //
-// Every rank of the block calls forward and backward in the same order. forward waits on the host for
-// the numbers of rows, once, which take part in every size behind them; with ep = etp = 1 there is
-// nothing to exchange, and no wait.
+// Every rank of the block calls forward and backward in the same order. forward waits on the host
+// for the numbers of rows, once, which take part in every size behind them; with ep = etp = 1 there
+// is nothing to exchange, and no wait.
 //
-// Cost: that of RowExchange for all groups, and 6 R C F/etp multiply-adds for R rows, twice in backward.
+// Cost: that of RowExchange for all groups, and 6 R C F/etp multiply-adds for R rows, twice in
+// backward.
 class ExpertExchange {
  public:
-  // `weights` and `gradients` as they are on this rank. With kSelective, backward calculates again what
-  // the activation function gives. Throws std::invalid_argument when the dims do not fit together. What
-  // `groups` names outlives this.
+  // `weights` and `gradients` as they are on this rank. With kSelective, backward calculates again
+  // what the activation function gives. Throws std::invalid_argument when the dims do not fit
+  // together. What `groups` names outlives this.
   ExpertExchange(const ExpertGroups& groups, const ExpertWeights& weights,
                  const ExpertWeights& gradients, Recompute recompute = Recompute::kNone);
 
@@ -72,8 +74,8 @@ class ExpertExchange {
   // Takes the work of each group: queues it on ctx.stream at once, or keeps it for later.
   using TakeWork = std::function<void(WeightWork)>;
 
-  // dx and dweights are overwritten; weight gradients are added to. The work reads `saved` and tensors
-  // from operands.arena, which may be ctx.arena; both streams are the same.
+  // dx and dweights are overwritten; weight gradients are added to. The work reads `saved` and
+  // tensors from operands.arena, which may be ctx.arena; both streams are the same.
   struct Backward {
     Tensor dout, weights, dx, dweights;
   };

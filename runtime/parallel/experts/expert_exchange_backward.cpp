@@ -83,8 +83,8 @@ void ExpertExchange::backward_here(const Context& ctx, const Backward& args, con
   take_work(weight_work(group, offsets, gradients));
 }
 
-// As forward_apart: the gradients of the output go to the experts, those of their input come back. The
-// products for the weights need no rank, so they are taken while rows are on their way.
+// As forward_apart: the gradients of the output go to the experts, those of their input come back.
+// The products for the weights need no rank, so they are taken while rows are on their way.
 void ExpertExchange::backward_apart(const Context& ctx, const Backward& args, const Saved& saved,
                                     const std::vector<Gradients>& gradients,
                                     const TakeWork& take_work) const {

@@ -17,7 +17,8 @@ namespace {
 
 using Ints = std::vector<std::int32_t>;
 
-// Where the runs of this rank lie, and how they stand among those of all ranks (kernels/token_drop.hpp).
+// Where the runs of this rank lie, and how they stand among those of all ranks
+// (kernels/token_drop.hpp).
 struct RunTables {
   Ints starts, places, order;
 };

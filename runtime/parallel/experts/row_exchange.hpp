@@ -15,25 +15,26 @@ struct RowTables {
   Tensor sources, arrivals;  // [R] int32
 };
 
-// Carries the rows of one layer's token groups to the ranks of their experts and back, in one direction
-// of the pass (docs/math.md 2.4). For each group, in this order, with others in between:
+// Carries the rows of one layer's token groups to the ranks of their experts and back, in one
+// direction of the pass (docs/math.md 2.4). For each group, in this order, with others in between:
 //
 //   outgoing   the caller's work on ctx.stream fills it, in the rank's own order
 //   send       all-to-all over ep, then all-gather over etp, beside ctx.stream
 //   receive    ctx.stream waits for the rows and brings them into expert order
-//   give_back  from expert order: reduce-scatter over etp, which adds up the parts of the inner columns,
-//              then all-to-all back over ep, beside ctx.stream
+//   give_back  from expert order: reduce-scatter over etp, which adds up the parts of the inner
+//              columns, then all-to-all back over ep, beside ctx.stream
 //   finish     ctx.stream waits until the rows are back in the rank's own order
 //
-// Every rank calls the same for the same groups in the same order. A group may be sent when the group two
-// before it has been given back: there are two sets of buffers, so that one group travels while another
-// is worked on. The memory is ctx.arena's: the caller's Scope holds it until every group is finished.
+// Every rank calls the same for the same groups in the same order. A group may be sent when the
+// group two before it has been given back: there are two sets of buffers, so that one group travels
+// while another is worked on. The memory is ctx.arena's: the caller's Scope holds it until every
+// group is finished.
 //
 // Cost for a group: a rank sends and receives its rows over ep and all R rows over etp, twice each.
 class RowExchange {
  public:
-  // At least one of ep and etp is larger than 1. `plans` and `tables` have an entry for each token group
-  // and outlive this. most_outgoing: the most rows of any outgoing().
+  // At least one of ep and etp is larger than 1. `plans` and `tables` have an entry for each token
+  // group and outlive this. most_outgoing: the most rows of any outgoing().
   RowExchange(const Context& ctx, const ExpertGroups& groups, const std::vector<GroupPlan>& plans,
               const std::vector<RowTables>& tables, const Shape& most_outgoing);
 
