@@ -221,7 +221,11 @@ std::vector<std::string> command_of(const Transport& transport, int argc, char**
                                    "btl",
                                    transport.mpi,
                                    "-x",
-                                   std::string("UCX_TLS=") + transport.ucx};
+                                   std::string("UCX_TLS=") + transport.ucx,
+                                   "-x",
+                                   "MALLOC_MMAP_MAX_=0",
+                                   "-x",
+                                   "MALLOC_TRIM_THRESHOLD_=-1"};
   if (::geteuid() == 0) command.push_back("--allow-run-as-root");
   command.push_back(argv[0]);
   for (int i = 1; i < argc; ++i) {
