@@ -28,6 +28,11 @@ class UcxContext {
   // Throws CommError::Kind::kTransport when UCX cannot be opened.
   UcxContext();
 
+  // Whether a group of this context has had more ranks on this host than cores for them. All groups
+  // of the context then hardly spin while they wait, also small groups that have cores enough: ranks
+  // that they do not know want those cores. A group of all ranks of a job makes that certain.
+  bool is_crowded() const noexcept;
+
   struct Impl;
   const std::shared_ptr<Impl>& impl() const noexcept { return impl_; }
 
@@ -43,7 +48,7 @@ class UcxContext {
 // name serves once for a store. Throws CommError when a rank does not come within the timeout.
 //
 // Waiting. An operation spins for some microseconds and then sleeps until data come; it hardly
-//          spins when the ranks of the group on this host outnumber the processor's cores.
+//          spins when the context is crowded.
 // Failure. The death of a peer's process is seen as kPeerLost, over shared memory within seconds. A
 //          peer that hangs, or an unplugged cable, is seen as kTimeout only: whoever knows better
 //          calls abort(). What other ranks receive from an aborted operation is not defined.

@@ -178,7 +178,8 @@ void Channel::check_time(Clock::time_point last) const {
 
 void Channel::wait(std::size_t left) {
   auto last = Clock::now();
-  const int patience = crowded_ ? kCrowdedPatience : kPatience;
+  const int patience =
+      context_->is_crowded.load(std::memory_order_relaxed) ? kCrowdedPatience : kPatience;
   int idle = 0;
   for (unsigned round = 0;; ++round) {
     if (collect()) {

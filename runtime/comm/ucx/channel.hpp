@@ -28,8 +28,8 @@ class Channel {
 
   std::string address() const;
   void connect(int peer, const std::string& address);
-  // Whether the ranks on this host outnumber its cores, so that spinning would stop a peer.
-  void set_crowded(bool crowded) noexcept { crowded_ = crowded; }
+  // The ranks on this host outnumber its cores: no channel of this context may spin for long.
+  void set_crowded() noexcept { context_->is_crowded.store(true); }
 
   // `operation` is named in errors and numbers the tags; it must live until finish() or cancel().
   void begin(const Operation& operation) { operation_ = &operation; }
@@ -86,7 +86,6 @@ class Channel {
   std::vector<Endpoint> endpoints_;  // [size] never resized: UCX holds pointers to its elements
   std::vector<Pending> pending_;
   const Operation* operation_ = nullptr;
-  bool crowded_ = true;
   std::atomic<bool> aborted_ = false;
 };
 

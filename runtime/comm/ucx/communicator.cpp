@@ -1,12 +1,13 @@
 #include "runtime/comm/ucx/communicator.hpp"
 
-#include <sched.h>
 #include <unistd.h>
 
 #include <array>
 #include <chrono>
 #include <string>
 #include <utility>
+
+#include "runtime/comm/ucx/cores.hpp"
 
 namespace fulgur {
 namespace ucx {
@@ -16,12 +17,6 @@ std::string host_name() {
   std::array<char, 256> name{};
   if (::gethostname(name.data(), name.size() - 1) != 0) return "unknown";
   return name.data();
-}
-
-int num_cores() {
-  cpu_set_t cores;
-  CPU_ZERO(&cores);
-  return ::sched_getaffinity(0, sizeof(cores), &cores) == 0 ? CPU_COUNT(&cores) : 1;
 }
 
 std::string key(const std::string& group, int rank) {
@@ -40,27 +35,30 @@ UcxCommunicator::~UcxCommunicator() {
   stop();
 }
 
-// A value in the store is the host's name, a zero byte, and the address of the worker.
+// A value in the store is the rank's cores, the host's name, a zero byte, and the address of the
+// worker.
 void UcxCommunicator::connect(Store& store) {
   const std::string host = host_name();
-  store.set(key(name(), rank()), host + '\0' + channel_.address());
+  const Cores cores = usable_cores();
+  store.set(key(name(), rank()), pack(cores) + host + '\0' + channel_.address());
   const auto deadline = std::chrono::steady_clock::now() + timeout();
-  int ranks_here = 1;
+  std::vector<Cores> of_ranks_here{cores};
   for (std::size_t distance = 1; distance < num_ranks(); ++distance) {
     const int peer = around(distance);
     const auto rest =
         std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     const std::string value =
         store.get(key(name(), peer), std::max(rest, std::chrono::milliseconds(1)));
-    const auto end = value.find('\0');
+    const auto end = value.find('\0', kPackedCores);
     if (end == std::string::npos) {
       throw CommError(CommError::Kind::kMismatch,
                       "store: key " + key(name(), peer) + " holds no UCX address");
     }
-    if (value.compare(0, end, host) == 0) ++ranks_here;
+    if (value.compare(kPackedCores, end - kPackedCores, host) == 0)
+      of_ranks_here.push_back(unpack_cores(value));
     channel_.connect(peer, value.substr(end + 1));
   }
-  channel_.set_crowded(ranks_here > num_cores());
+  if (is_crowded(of_ranks_here)) channel_.set_crowded();
   Operation operation;
   operation.what = "connecting";
   within(operation, [&] { greet(operation); });

@@ -109,6 +109,10 @@ void check(ucs_status_t status, const char* call) {
 
 }  // namespace ucx
 
-UcxContext::UcxContext() : impl_(std::make_shared<Impl>(Impl{ucx::open_context()})) {}
+UcxContext::UcxContext() : impl_(std::make_shared<Impl>(ucx::open_context())) {}
+
+bool UcxContext::is_crowded() const noexcept {
+  return impl_->is_crowded.load();
+}
 
 }  // namespace fulgur

@@ -3,7 +3,9 @@
 #include <ucp/api/ucp.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <memory>
+#include <utility>
 
 #include "kernels/unique_handle.hpp"
 #include "runtime/comm/ucx.hpp"
@@ -45,5 +47,8 @@ void check(ucs_status_t status, const char* call);
 }  // namespace fulgur::ucx
 
 struct fulgur::UcxContext::Impl {
+  explicit Impl(ucx::Context opened) : context(std::move(opened)) {}
+
   ucx::Context context;
+  std::atomic<bool> is_crowded = false;
 };

@@ -1,4 +1,5 @@
 #include <doctest/doctest.h>
+#include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -79,6 +80,24 @@ void check_survivor(Process& process, std::size_t count, bool silent_only) {
   throw std::runtime_error("expected a CommError");
 }
 
+std::vector<int> usable_cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  expect(::sched_getaffinity(0, sizeof(set), &set) == 0, "the cores of this process");
+  std::vector<int> cores;
+  for (int core = 0; core < CPU_SETSIZE; ++core) {
+    if (CPU_ISSET(static_cast<std::size_t>(core), &set)) cores.push_back(core);
+  }
+  return cores;
+}
+
+void pin_to(int core) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(static_cast<std::size_t>(core), &set);
+  expect(::sched_setaffinity(0, sizeof(set), &set) == 0, "to be pinned to a core");
+}
+
 struct Pipe {
   Pipe() {
     if (::pipe(ends.data()) != 0) throw std::runtime_error("pipe");
@@ -155,6 +174,29 @@ TEST_SUITE("runtime/comm/ucx_process") {
     ranks.kill(2, SIGSTOP);
     CHECK(ranks.wait(0) == 0);
     CHECK(ranks.wait(1) == 0);
+  }
+
+  TEST_CASE("a group of two ranks with a core each knows that other ranks want these cores") {
+    const auto cores = usable_cores();
+    if (cores.size() < 2) {
+      MESSAGE("skipped: there is one core only");
+      return;
+    }
+    const fulgur::test::TemporaryDirectory directory;
+    ForkedRanks ranks(4, [&](int rank) {
+      pin_to(cores[static_cast<std::size_t>(rank / 2)]);
+      fulgur::test::FileStore store(directory.path());
+      const fulgur::UcxContext context;
+      const std::string name = "pair." + std::to_string(rank % 2);
+      const auto pair = fulgur::make_ucx_communicator(context, store,
+                                                      {name, rank / 2, 2, fulgur::test::kGenerous});
+      expect(!context.is_crowded(), "two ranks on two cores not to be crowded");
+      const auto world = fulgur::make_ucx_communicator(context, store,
+                                                       {"world", rank, 4, fulgur::test::kGenerous});
+      expect(context.is_crowded(), "four ranks on two cores to be crowded");
+    });
+    for (int rank = 0; rank < 4; ++rank)
+      CHECK(ranks.wait(rank) == 0);
   }
 
   TEST_CASE("a message arrives though its sender does nothing more") {
