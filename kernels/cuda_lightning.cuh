@@ -6,8 +6,8 @@
 
 #include "kernels/cuda_heads.cuh"
 
-// What the float32 and the bfloat16 kernel of lightning attention share. All four calls are one sweep
-// over a segment, block by block of tokens, with two roles of the tensors exchanged:
+// What the float32 and the bfloat16 kernel of lightning attention share. All four calls are one
+// sweep over a segment, block by block of tokens, with two roles of the tensors exchanged:
 //
 //   o_i = sum over j up to i of lambda^(i-j) (q_i k_j) v_j + lambda^(i+p) q_i X       i, j in a block of c
 //   X  <- lambda^c X + sum over i of lambda^(c-i-p) k_i^T v_i                         behind the block
@@ -19,8 +19,8 @@
 //   states    forward,  p = 1   k, v, and X is wanted at the end
 //   dstates   backward, p = 0   q, do for k, v, and X is wanted at the end
 //
-// A backward sweep takes the tokens from the last to the first. p = 0 says that X stands at the token
-// itself, not at the one before.
+// A backward sweep takes the tokens from the last to the first. p = 0 says that X stands at the
+// token itself, not at the one before.
 namespace fulgur::cuda::lightning {
 
 enum class Direction : int { kForward = 1, kBackward = -1 };
@@ -74,8 +74,8 @@ __device__ Tokens tokens_of(const Sweep<T>& args, std::int64_t segment) {
 
 inline constexpr std::int64_t kMostSegments = 65535;  // at a time
 
-// Queue a sweep: in plain float32 for any d that shared memory can hold, and on tensor cores for d up to
-// kMostBFloat16Dims (lightning_attention.cpp refuses more).
+// Queue a sweep: in plain float32 for any d that shared memory can hold, and on tensor cores for d
+// up to kMostBFloat16Dims (lightning_attention.cpp refuses more).
 void launch(const Sweep<float>& args, Stream& stream, const char* operation);
 void launch(const Sweep<__nv_bfloat16>& args, Stream& stream, const char* operation);
 

@@ -8,10 +8,10 @@
 // Lightning attention of bfloat16 on tensor cores (mma.sync, 16 x 8 x 16), with float32 sums.
 //
 // A thread block has one segment, one head and kColumns columns of v, o and X, and goes through the
-// segment block by block of kBlock tokens. Warp w has the rows 16 w .. 16 w + 15 of the scores and of
-// o, and a quarter of the rows of X, which stay in its registers; the block reads X from a bfloat16
-// copy in shared memory. Scores go from the sums of one product to the operand of the next without
-// leaving the registers. d is filled up with zeros to kDims, 64 or 128.
+// segment block by block of kBlock tokens. Warp w has the rows 16 w .. 16 w + 15 of the scores and
+// of o, and a quarter of the rows of X, which stay in its registers; the block reads X from a
+// bfloat16 copy in shared memory. Scores go from the sums of one product to the operand of the next
+// without leaving the registers. d is filled up with zeros to kDims, 64 or 128.
 //
 //   lanes of a warp: g = lane / 4, t = lane % 4
 //   sums  [16, 8]    c0 c1: row g, columns 2t 2t+1            c2 c3: row g + 8
@@ -32,12 +32,16 @@ constexpr int kRowTiles = kColumns / 8;  // tiles of 8 columns in a row of sums
 static_assert(kBlock == kWarps * 16 && kBlock == kColumns);
 
 // What a thread block holds in shared memory.
-//   kDims = 128: (2 x 64 x 136 + 64 x 72 + 128 x 72) x 2 B + 65 x 4 B = 62724 B
+//   kDims = 128: 2 x 44032 B of rows + 128 x 72 x 2 B + 65 x 4 B = 106756 B, so two to a multiprocessor
 template <int kDims>
-struct Shared {
+struct Rows {  // of one block of tokens
   Bf16 q[kBlock][kDims + kPad];
   Bf16 k[kBlock][kDims + kPad];
   Bf16 v[kBlock][kColumns + kPad];
+};
+template <int kDims>
+struct Shared {
+  Rows<kDims> rows[2];  // of the block at work, and of the next on its way
   Bf16 state[kDims][kColumns + kPad];
   float power[kBlock + 1];  // lambda^i
 };
@@ -63,8 +67,8 @@ __device__ std::uint32_t shared_address(const void* at) {
   return static_cast<std::uint32_t>(__cvta_generic_to_shared(at));
 }
 
-// Four 8 x 8 matrices, the rows of matrix m at the addresses of lanes 8 m .. 8 m + 7; as they lie, or
-// transposed.
+// Four 8 x 8 matrices, the rows of matrix m at the addresses of lanes 8 m .. 8 m + 7; as they lie,
+// or transposed.
 __device__ A load_four(const Bf16* row) {
   A out;
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
@@ -126,8 +130,18 @@ __device__ std::uint32_t scaled(std::uint32_t bits, float low, float high) {
   return pack(low * numbers.x, high * numbers.y);
 }
 
-// Columns [column, column + kWidth) of the rows of tokens first, first + step, ...: `rows` of them, then
-// zeros; zeros also behind the d columns of a head. 16 bytes at a time where the rows allow it.
+// Begins to bring 16 bytes to shared memory; all that has begun is there behind wait_for_copies()
+// and a barrier.
+__device__ void begin_copy(Bf16* to, const Bf16* from) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared_address(to)), "l"(from)
+               : "memory");
+}
+__device__ void wait_for_copies() {
+  asm volatile("cp.async.wait_all;" ::: "memory");
+}
+
+// Begins to bring columns [column, column + kWidth) of the rows of tokens first, first + step, ...:
+// `rows` of them, then zeros; zeros also behind the d columns of a head.
 template <int kWidth, int kStride>
 __device__ void load_rows(const HeadsOf<Bf16>& x, std::int64_t head, std::int64_t first, int step,
                           int rows, int column, int d, Bf16 (*to)[kStride]) {
@@ -136,16 +150,13 @@ __device__ void load_rows(const HeadsOf<Bf16>& x, std::int64_t head, std::int64_
     const int row = i / (kWidth / kChunk), c = i % (kWidth / kChunk) * kChunk;
     const bool inside = row < rows;
     const Bf16* const from = x.row(inside ? first + row * step : first, head) + column + c;
-    uint4 chunk = {};
     if (inside && column + c + kChunk <= d && reinterpret_cast<std::uintptr_t>(from) % 16 == 0) {
-      chunk = *reinterpret_cast<const uint4*>(from);
-    } else if (inside) {
-      Bf16 numbers[kChunk];
-      for (int n = 0; n < kChunk; ++n)
-        numbers[n] = column + c + n < d ? from[n] : Bf16(0.0f);
-      memcpy(&chunk, numbers, sizeof(chunk));
+      begin_copy(&to[row][c], from);
+      continue;
     }
-    *reinterpret_cast<uint4*>(&to[row][c]) = chunk;
+#pragma unroll
+    for (int n = 0; n < kChunk; ++n)
+      to[row][c + n] = inside && column + c + n < d ? from[n] : Bf16(0.0f);
   }
 }
 
@@ -172,35 +183,48 @@ struct StateRows {
   }
 };
 
+// Where X[row][column] lies in the matrix of a slot: row * rows + column * columns.
+struct Strides {
+  __device__ Strides(const States& states, int d)
+      : rows(states.is_transposed ? 1 : d), columns(states.is_transposed ? d : 1) {}
+  int rows, columns;
+};
+
 template <int kDims>
 __device__ void load_state(StateRows<kDims>& x, const BfSweep& args, std::int64_t segment,
                            std::int64_t head, int column) {
-  const float* matrix = matrix_of(args.entering, args, segment, head);
+  const float* const matrix = matrix_of(args.entering, args, segment, head);
+  x.for_each([&](float& sum, int, int) { sum = 0.0f; });
+  if (matrix == nullptr) return;
+  const Strides strides(args.entering, args.d);
   x.for_each([&](float& sum, int row, int c) {
-    const bool has_value = matrix != nullptr && row < args.d && column + c < args.d;
-    sum = has_value ? matrix[place_in_matrix(args.entering, row, column + c, args.d)] : 0.0f;
+    if (row < args.d && column + c < args.d)
+      sum = matrix[row * strides.rows + (column + c) * strides.columns];
   });
 }
 
 template <int kDims>
 __device__ void store_state(StateRows<kDims>& x, const BfSweep& args, std::int64_t segment,
                             std::int64_t head, int column) {
-  float* matrix = matrix_of(args.leaving, args, segment, head);
+  float* const matrix = matrix_of(args.leaving, args, segment, head);
   if (matrix == nullptr) return;
+  const Strides strides(args.leaving, args.d);
   x.for_each([&](float& sum, int row, int c) {
     if (row < args.d && column + c < args.d)
-      matrix[place_in_matrix(args.leaving, row, column + c, args.d)] = sum;
+      matrix[row * strides.rows + (column + c) * strides.columns] = sum;
   });
 }
 
-// o = scores v + lambda^(i+p) q X for the 16 rows of this warp.
+// o = scores v + lambda^(i+p) q X for the 16 rows of this warp. The long loop is not unrolled: the
+// registers hold o, the scores and X already.
 template <int kDims>
-__device__ void make_outputs(const Shared<kDims>& shared, int p, Sums (&o)[kRowTiles]) {
+__device__ void make_outputs(const Shared<kDims>& shared, const Rows<kDims>& rows, int p,
+                             Sums (&o)[kRowTiles]) {
   const int top = warp() * 16, g = lane() / 4, t = lane() % 4;
   Sums scores[kBlock / 8];
-#pragma unroll
+#pragma unroll 1
   for (int x = 0; x < kDims; x += 16) {
-    const A q = load_a(shared.q, top, x);
+    const A q = load_a(rows.q, top, x);
 #pragma unroll
     for (int n = 0; n < kRowTiles; n += 2) {
       B left, right;
@@ -212,7 +236,7 @@ __device__ void make_outputs(const Shared<kDims>& shared, int p, Sums (&o)[kRowT
     for (int n = 0; n < kBlock / 8; n += 2) {
       if (n * 8 > top + 15) continue;  // behind these tokens
       B left, right;
-      load_two_b_transposed(shared.k, n * 8, x, left, right);
+      load_two_b_transposed(rows.k, n * 8, x, left, right);
       multiply_add(scores[n], q, left);
       multiply_add(scores[n + 1], q, right);
     }
@@ -237,34 +261,44 @@ __device__ void make_outputs(const Shared<kDims>& shared, int p, Sums (&o)[kRowT
 #pragma unroll
     for (int n = 0; n < kRowTiles; n += 2) {
       B left, right;
-      load_two_b(shared.v, j, n * 8, left, right);
+      load_two_b(rows.v, j, n * 8, left, right);
       multiply_add(o[n], a, left);
       multiply_add(o[n + 1], a, right);
     }
   }
 }
 
+// Two neighbours at a time where the rows allow it.
 __device__ void write_outputs(const Sums (&o)[kRowTiles], const BfSweep& args, std::int64_t head,
                               std::int64_t first, int rows, int column) {
   const int step = static_cast<int>(args.direction);
 #pragma unroll
-  for (int n = 0; n < kRowTiles; ++n) {
+  for (int half = 0; half < 2; ++half) {
+    const int row = warp() * 16 + lane() / 4 + half * 8;
+    if (row >= rows) continue;
+    Bf16* const to = args.o.row(first + row * step, head);
 #pragma unroll
-    for (int c = 0; c < 4; ++c) {
-      const int row = warp() * 16 + lane() / 4 + c / 2 * 8;
-      const int at = column + n * 8 + lane() % 4 * 2 + c % 2;
-      if (row < rows && at < args.d)
-        args.o.row(first + row * step, head)[at] = __float2bfloat16_rn(o[n].c[c]);
+    for (int n = 0; n < kRowTiles; ++n) {
+      const int at = column + n * 8 + lane() % 4 * 2;
+      const float left = o[n].c[2 * half], right = o[n].c[2 * half + 1];
+      if (at + 1 < args.d && reinterpret_cast<std::uintptr_t>(to + at) % 4 == 0) {
+        *reinterpret_cast<std::uint32_t*>(to + at) = pack(left, right);
+      } else {
+        if (at < args.d) to[at] = __float2bfloat16_rn(left);
+        if (at + 1 < args.d) to[at + 1] = __float2bfloat16_rn(right);
+      }
     }
   }
 }
 
-// X = lambda^c X + sum over the block of lambda^(c-i-p) k_i^T v_i; rows behind the last token are zero.
+// X = lambda^c X + sum over the block of lambda^(c-i-p) k_i^T v_i; rows behind the last token are
+// zero.
 template <int kDims>
-__device__ void pass_block(const Shared<kDims>& shared, int rows, int p, StateRows<kDims>& x) {
+__device__ void pass_block(const Shared<kDims>& shared, const Rows<kDims>& block, int rows, int p,
+                           StateRows<kDims>& x) {
   const float decay = shared.power[rows];
   x.for_each([&](float& sum, int, int) { sum *= decay; });
-#pragma unroll
+#pragma unroll 1
   for (int j = 0; j < kBlock; j += 16) {
     const int token = j + lane() % 4 * 2;
     const auto weight = [&](int i) { return i < rows ? shared.power[rows - i - p] : 0.0f; };
@@ -274,14 +308,14 @@ __device__ void pass_block(const Shared<kDims>& shared, int rows, int p, StateRo
 #pragma unroll
     for (int m = 0; m < StateRows<kDims>::kTiles; ++m) {
       auto& a = keys[m];
-      a = load_a_transposed(shared.k, j, (warp() * StateRows<kDims>::kTiles + m) * 16);
+      a = load_a_transposed(block.k, j, (warp() * StateRows<kDims>::kTiles + m) * 16);
       a = {{scaled(a.r[0], w0, w1), scaled(a.r[1], w0, w1), scaled(a.r[2], w8, w9),
             scaled(a.r[3], w8, w9)}};
     }
 #pragma unroll
     for (int n = 0; n < kRowTiles; n += 2) {
       B left, right;
-      load_two_b(shared.v, j, n * 8, left, right);
+      load_two_b(block.v, j, n * 8, left, right);
 #pragma unroll
       for (int m = 0; m < StateRows<kDims>::kTiles; ++m) {
         multiply_add(x.sums[m][n], keys[m], left);
@@ -310,24 +344,36 @@ __global__ void __launch_bounds__(kTensorThreads) sweep_kernel(BfSweep args) {
     if (!args.has_output && matrix_of(args.leaving, args, s, head) == nullptr) continue;
     StateRows<kDims> x;
     load_state(x, args, s, head, column);
-    for (auto done = std::int64_t{0}; done < end - begin; done += kBlock) {
-      const auto first = step > 0 ? begin + done : end - 1 - done;
-      const int rows = static_cast<int>(min(std::int64_t{kBlock}, end - begin - done));
-      __syncthreads();
-      load_rows<kDims>(args.k, head, first, step, rows, 0, args.d, shared.k);
-      load_rows<kColumns>(args.v, head, first, step, rows, column, args.d, shared.v);
+    const auto num_tokens = end - begin;
+    const auto first_of = [&](std::int64_t done) {
+      return step > 0 ? begin + done : end - 1 - done;
+    };
+    const auto load = [&](std::int64_t done) {
+      if (done >= num_tokens) return;
+      auto& to = shared.rows[done / kBlock % 2];
+      const int rows = static_cast<int>(min(std::int64_t{kBlock}, num_tokens - done));
+      load_rows<kDims>(args.k, head, first_of(done), step, rows, 0, args.d, to.k);
+      load_rows<kColumns>(args.v, head, first_of(done), step, rows, column, args.d, to.v);
+      if (args.has_output)
+        load_rows<kDims>(args.q, head, first_of(done), step, rows, 0, args.d, to.q);
+    };
+    __syncthreads();  // the powers are there; nobody reads rows of the segment before
+    load(0);
+    for (auto done = std::int64_t{0}; done < num_tokens; done += kBlock) {
+      const int rows = static_cast<int>(min(std::int64_t{kBlock}, num_tokens - done));
+      const auto& block = shared.rows[done / kBlock % 2];
+      wait_for_copies();
+      __syncthreads();  // this block is there, and nobody reads the one before
+      load(done + kBlock);
       if (args.has_output) {
-        load_rows<kDims>(args.q, head, first, step, rows, 0, args.d, shared.q);
         x.for_each(
             [&](float& sum, int row, int c) { shared.state[row][c] = __float2bfloat16_rn(sum); });
-      }
-      __syncthreads();
-      if (args.has_output) {
+        __syncthreads();
         Sums o[kRowTiles];
-        make_outputs(shared, p, o);
-        write_outputs(o, args, head, first, rows, column);
+        make_outputs(shared, block, p, o);
+        write_outputs(o, args, head, first_of(done), rows, column);
       }
-      pass_block(shared, rows, p, x);
+      pass_block(shared, block, rows, p, x);
     }
     store_state(x, args, s, head, column);
   }

@@ -13,7 +13,8 @@ constexpr int kColumns = 32;  // of v and o that a thread block has: X is cut al
 
 using FloatSweep = Sweep<float>;
 
-// What a thread block holds in shared memory, in floats; rows of q, k and the state are padded by one.
+// What a thread block holds in shared memory, in floats; rows of q, k and the state are padded by
+// one.
 struct Shared {
   float *q, *k;       // [kBlock, d + 1]
   float *v, *scores;  // [kBlock, kColumns + 1]
@@ -54,8 +55,8 @@ __device__ void store_state(const Shared& shared, const FloatSweep& args, std::i
   }
 }
 
-// The threads stand in a square of kSide; each has the elements (r + kSide i, c + kSide j), i, j < 2, of a
-// product [kBlock, kColumns].
+// The threads stand in a square of kSide; each has the elements (r + kSide i, c + kSide j) of a
+// product [kBlock, kColumns], i, j < 2.
 constexpr int kSide = 16;
 static_assert(kSide * kSide == kThreads && 2 * kSide == kBlock && 2 * kSide == kColumns);
 

@@ -26,9 +26,9 @@ class Event {
   std::shared_ptr<State> state_;
 };
 
-// The first failure of a stream's work, until synchronize() has thrown it. Shared, so that a library
-// that works for a stream on threads of its own can say what has failed, also when the stream has
-// gone meanwhile. May be used from any thread.
+// The first failure of a stream's work, until synchronize() has thrown it. Shared, so that a
+// library that works for a stream on threads of its own can say what has failed, also when the
+// stream has gone meanwhile. May be used from any thread.
 class StreamFailure {
  public:
   // Ignored when there is a failure already.

@@ -45,8 +45,8 @@ struct CudaEvent final : Event::State {
   UniqueHandle<EventTraits> event;
 };
 
-// Host work of a stream. CUDA calls run_next() once for each item, in order, on a thread of its own.
-// When the device has failed it does not call at all: so the items stay owned here.
+// Host work of a stream. CUDA calls run_next() once for each item, in order, on a thread of its
+// own. When the device has failed it does not call at all: so the items stay owned here.
 class HostQueue {
  public:
   enum class Kind : bool { kWork, kWait };
@@ -97,9 +97,9 @@ void keep_pool_memory() {
         "cudaMemPoolSetAttribute");
 }
 
-// A cudaStream_t. Host work (run) takes its turn among the kernels; it must not call CUDA and must not
-// queue on a stream. After host work has thrown, later host work is dropped until synchronize(); kernels
-// still run, for CUDA cannot take them back.
+// A cudaStream_t. Host work (run) takes its turn among the kernels; it must not call CUDA and must
+// not queue on a stream. After host work has thrown, later host work is dropped until
+// synchronize(); kernels still run, for CUDA cannot take them back.
 class CudaStream final : public Stream::Impl {
  public:
   CudaStream() {

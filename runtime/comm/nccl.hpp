@@ -34,15 +34,18 @@ bool has_nccl() noexcept;
 // Time.    The time of an operation counts from when its stream reaches it, and the whole operation
 //          is one piece of progress: timeout() must be longer than the longest transfer.
 // Failure. A failed operation leaves its stream; kernels queued behind it run on memory whose
-//          contents are undefined, and synchronize() throws. NCCL does not say which rank is missing:
-//          a peer that dies is seen as kPeerLost over a network, and within a host as kTimeout, so
-//          whoever knows better calls abort(). Operations that do not fit together are not always
-//          noticed as kMismatch: they may end in kTimeout, or give wrong results.
-// Streams. Operations run on the streams of the same GPU as the communicator. When two communicators
-//          share ranks, all ranks queue their operations in one order.
-// Life.    The destructor returns when the streams have passed the operations, which it aborts. The
-//          library's own memory is freed by a thread of its own that may wait for other ranks.
-// Recorder. Starts and ends are seen by a watching thread, some milliseconds late.
+//          contents are undefined, and synchronize() throws. NCCL does not say which rank is
+//          missing: a peer that dies is seen as kPeerLost over a network, and within a host as
+//          kTimeout, so whoever knows better calls abort(). Operations that do not fit together are
+//          not always noticed as kMismatch: they may end in kTimeout, or give wrong results.
+// Streams. Operations run on streams of the communicator's GPU. When two communicators share ranks,
+//          all ranks queue the operations of both in one order.
+// Life.    The destructor returns when the streams have passed the operations, which it aborts, and
+//          NCCL has freed its memory; for that it waits a second at most, because NCCL may wait for
+//          other ranks. A thread of its own goes on with it then.
+// Records. Starts and ends are seen by a watching thread, some milliseconds late.
+// Cost.    A call takes the host some 70 us: NCCL launches on a thread of its own, so that a launch
+//          that cannot go on is no obstacle to abort().
 // Trust.   Data travel as they are, neither encrypted nor signed: the network must be private.
 std::unique_ptr<Communicator> make_nccl_communicator(Store& store, const Membership& self);
 

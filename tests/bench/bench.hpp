@@ -15,8 +15,9 @@
 #include "kernels/stream.hpp"
 #include "kernels/transfer.hpp"
 
-// Benchmarks of kernels: programs to run by hand on an idle machine, before and after a change. They
-// measure the CPU, or the GPU where the environment has FULGUR_BENCH_DEVICE=cuda, at sizes that fill it.
+// Benchmarks of kernels: programs to run by hand on an idle machine, before and after a change.
+// They measure the CPU, or the GPU where the environment has FULGUR_BENCH_DEVICE=cuda, at sizes
+// that fill it.
 namespace fulgur::test {
 
 inline Device bench_device() {
@@ -24,9 +25,11 @@ inline Device bench_device() {
   return wanted != nullptr && std::string(wanted) == "cuda" ? Device::kCuda : Device::kCpu;
 }
 
-// What an H200 can do: a large copy inside its memory, and float32 outside the tensor cores.
+// What an H200 can do: a large copy inside its memory, float32 outside the tensor cores, and bfloat16
+// on them.
 inline constexpr double kGpuBytesPerSecond = 4.3e12;
 inline constexpr double kGpuFlopPerSecond = 67e12;
+inline constexpr double kGpuTensorFlopPerSecond = 790e12;
 
 struct Kernel {
   const char* name;
@@ -48,9 +51,10 @@ inline bool register_kernels(const std::vector<Kernel>& kernels) {
   return true;
 }
 
-// One kernel's benchmark: a stream, tensors that live as long as it, and the rates to print. Bytes are
-// those that have to move at least once; operations are multiplications and additions. On a GPU
-// "of_floor" is the time that the slower of the two would take at kGpu...PerSecond, over the time taken.
+// One kernel's benchmark: a stream, tensors that live as long as it, and the rates to print. Bytes
+// are those that have to move at least once; operations are multiplications and additions. On a GPU
+// "of_floor" is the time that the slower of the two would take at kGpu...PerSecond, over the time
+// taken.
 class Bench {
  public:
   explicit Bench(benchmark::State& state) : state_(state) {}
@@ -60,7 +64,7 @@ class Bench {
     if (bytes_ > 0) add("bytes/s", bytes_);
     if (operations_ > 0) add("FLOP/s", operations_);
     if (stream.device() == Device::kCuda)
-      add("of_floor", std::max(bytes_ / kGpuBytesPerSecond, operations_ / kGpuFlopPerSecond));
+      add("of_floor", std::max(bytes_ / kGpuBytesPerSecond, operations_ / flop_per_second_));
   }
 
   Tensor tensor(const Shape& dims, DType dtype = DType::kFloat32) {
@@ -79,6 +83,7 @@ class Bench {
   // The same in a dtype of floats.
   Tensor numbers_of(DType dtype, const Shape& dims) {
     if (dtype == DType::kFloat32) return floats(dims);
+    flop_per_second_ = kGpuTensorFlopPerSecond;
     // Bits of bfloat16 between 1/4 and 1, of both signs; a million of them again and again.
     constexpr std::size_t kDifferent = std::size_t{1} << 20;
     std::mt19937 generator(static_cast<unsigned>(buffers_.size()));
@@ -148,6 +153,7 @@ class Bench {
   std::vector<Buffer> buffers_;
   double bytes_ = 0;
   double operations_ = 0;
+  double flop_per_second_ = kGpuFlopPerSecond;
 };
 
 }  // namespace fulgur::test

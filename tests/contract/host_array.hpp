@@ -34,8 +34,8 @@ Tensor as_tensor(std::vector<T>& values) {
                             Shape{static_cast<std::int64_t>(values.size())});
 }
 
-// GPU memory that goes to the next one who asks instead of being freed: freeing it would wait for all
-// work of the GPU, also for that of a rank that waits for this one. `gpu` is entered_gpu().
+// GPU memory that goes to the next one who asks instead of being freed: freeing it would wait for
+// all work of the GPU, also for that of a rank that waits for this one. `gpu` is entered_gpu().
 class KeptMemory {
  public:
   static Buffer take(int gpu, std::size_t bytes) {

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <exception>
 #include <future>
 #include <memory>
 #include <stdexcept>
@@ -99,6 +100,26 @@ TEST_SUITE("kernels/stream") {
     stream.run([&] { ran = true; });
     CHECK_NOTHROW(stream.synchronize());
     CHECK(ran);
+  }
+
+  TEST_CASE("a failure set from outside is one of queued work, also when the stream has gone") {
+    const auto failure_of = [](const char* what) {
+      return std::make_exception_ptr(std::runtime_error(what));
+    };
+    std::shared_ptr<StreamFailure> kept;
+    {
+      Stream stream(Device::kCpu);
+      kept = stream.failure();
+      bool ran = false;
+      std::thread([&] { kept->set(failure_of("outside")); }).join();
+      kept->set(failure_of("later"));
+      stream.run([&] { ran = true; });
+      CHECK_THROWS_WITH_AS(stream.synchronize(), "outside", std::runtime_error);
+      CHECK_FALSE(ran);
+      CHECK_NOTHROW(stream.synchronize());
+    }
+    kept->set(failure_of("nobody hears this"));
+    CHECK(kept->is_set());
   }
 
   TEST_CASE("what queued work holds is released before anybody hears that it is done") {

@@ -25,7 +25,8 @@ class NcclCommunicator final : public Communicator {
   Event last_;  // behind the latest operation
 };
 
-// calls.cpp: the calls of NCCL that make up an operation. `spare` are bytes of the GPU, see link.hpp.
+// calls.cpp: the calls of NCCL that make up an operation. `spare` are bytes of the GPU, see
+// link.hpp.
 void call(const Operation& operation, int rank, std::byte* spare, ncclComm_t comm,
           cudaStream_t stream);
 

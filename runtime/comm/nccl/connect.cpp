@@ -86,7 +86,8 @@ ncclUniqueId Link::exchange_id(Store& store) const {
   return id;
 }
 
-// A byte from every rank to every other: NCCL connects two ranks when they first exchange something.
+// A byte from every rank to every other: NCCL connects two ranks when they first exchange
+// something.
 void Link::connect_pairs() {
   Stream stream(Device::kCuda);
   auto* const spare = spare_bytes(device_);

@@ -21,9 +21,10 @@ namespace fulgur::nccl {
 // The ncclComm of one rank and the thread that watches it.
 //
 // The thread sees when operations start and end, and is the only one that gives the ncclComm back:
-// after the first failure at once, by ncclCommAbort, which makes the kernels of all operations leave
-// their streams; else when the communicator goes. NCCL may wait for the other ranks of this host
-// while it frees its memory, so the thread is joined by nobody and shares the ownership of the link.
+// after the first failure at once, by ncclCommAbort, which makes the kernels of all operations
+// leave their streams; else when the communicator goes. NCCL may wait for the other ranks of this
+// host while it frees its memory, so the thread is joined by nobody and shares the ownership of the
+// link.
 //
 // launch() and add() are called by one thread at a time, all other functions by any.
 class Link : public std::enable_shared_from_this<Link> {

@@ -12,9 +12,9 @@
 
 namespace fulgur::staged {
 
-// Operation n (1, 2, ...) in four parts: the stream copies to the host; the exchanger waits for that
-// and exchanges; it raises the flag to n, also when the exchange has failed; the stream, which waits
-// for n, copies back. One operation is under way at a time, so all share two staging buffers.
+// Operation n (1, 2, ...) in four parts: the stream copies to the host; the exchanger waits for
+// that and exchanges; it raises the flag to n, also when the exchange has failed; the stream, which
+// waits for n, copies back. One operation is under way at a time, so all share two staging buffers.
 class StagedCommunicator final : public Communicator {
  public:
   explicit StagedCommunicator(std::unique_ptr<Communicator> host);

@@ -94,6 +94,7 @@ struct Problem {
   std::vector<std::int32_t> slots(std::int32_t phase) const {
     const auto segments = static_cast<std::int32_t>(num_segments());
     std::vector<std::int32_t> out;
+    out.reserve(starts.size());
     for (std::int32_t s = 0; s < segments; ++s)
       out.push_back(segments > 1 && (s + phase) % 3 == 0 ? -1 : segments - s);
     return out;
@@ -158,8 +159,8 @@ Results run(const Problem& problem, Device device) {
   return {o.values(), dqkv.values(), states.values(), dstates.values()};
 }
 
-// Against float32 on the same bfloat16 numbers. Results and what is rounded on the way have a random
-// error of 2^-9 / sqrt(3) each, which is 1.1e-3, and at most four roundings meet.
+// Against float32 on the same bfloat16 numbers. Results and what is rounded on the way have a
+// random error of 2^-9 / sqrt(3) each, which is 1.1e-3, and at most four roundings meet.
 void check(const Problem& problem) {
   CAPTURE(problem.num_tokens());
   CAPTURE(problem.d);

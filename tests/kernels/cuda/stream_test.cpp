@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <exception>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -108,6 +109,17 @@ TEST_SUITE("kernels/cuda/stream") {
     stream.run([&] { ran = true; });
     CHECK_NOTHROW(stream.synchronize());
     CHECK(ran);
+  }
+
+  TEST_CASE("a failure set from outside is thrown by synchronize, and host work is dropped" *
+            doctest::skip(!test::has_cuda())) {
+    Stream stream(Device::kCuda);
+    bool ran = false;
+    stream.failure()->set(std::make_exception_ptr(std::runtime_error("outside")));
+    stream.run([&] { ran = true; });
+    CHECK_THROWS_WITH_AS(stream.synchronize(), "outside", std::runtime_error);
+    CHECK_FALSE(ran);
+    CHECK_NOTHROW(stream.synchronize());
   }
 
   TEST_CASE("a stream waits for its work before it goes" * doctest::skip(!test::has_cuda())) {

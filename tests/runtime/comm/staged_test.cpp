@@ -19,8 +19,8 @@ using fulgur::test::Group;
 
 constexpr int kRanks = 4;
 
-// All ranks may share one GPU here, and a process: none may hold up the queue of another. Set before
-// CUDA is asked for its devices.
+// All ranks may share one GPU here, and a process: none may hold up the queue of another. Set
+// before CUDA is asked for its devices.
 bool has_gpu() {
   ::setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", 1);
   return fulgur::num_cuda_devices() > 0;
