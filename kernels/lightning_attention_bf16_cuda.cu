@@ -32,7 +32,8 @@ constexpr int kRowTiles = kColumns / 8;  // tiles of 8 columns in a row of sums
 static_assert(kBlock == kWarps * 16 && kBlock == kColumns);
 
 // What a thread block holds in shared memory.
-//   kDims = 128: 2 x 44032 B of rows + 128 x 72 x 2 B + 65 x 4 B = 106756 B, so two to a multiprocessor
+//   kDims = 128: 2 x 44032 B of rows + 128 x 72 x 2 B + 65 x 4 B = 106756 B: two on a
+//   multiprocessor
 template <int kDims>
 struct Rows {  // of one block of tokens
   Bf16 q[kBlock][kDims + kPad];

@@ -25,8 +25,8 @@ inline Device bench_device() {
   return wanted != nullptr && std::string(wanted) == "cuda" ? Device::kCuda : Device::kCpu;
 }
 
-// What an H200 can do: a large copy inside its memory, float32 outside the tensor cores, and bfloat16
-// on them.
+// What an H200 can do: a large copy inside its memory, float32 outside the tensor cores, and
+// bfloat16 on them.
 inline constexpr double kGpuBytesPerSecond = 4.3e12;
 inline constexpr double kGpuFlopPerSecond = 67e12;
 inline constexpr double kGpuTensorFlopPerSecond = 790e12;
