@@ -65,8 +65,8 @@ class UcxCommunicator final : public HostCommunicator {
   void barrier_now(const Operation& operation) override;
   void interrupt() noexcept override { channel_.abort(); }
 
-  // exchange.cpp: sends[r] goes to rank r, receives[r] is filled by it. Steps count from
-  // first_step.
+  // exchange.cpp: sends[r] goes to rank r, receives[r] is filled by it; both may be the same memory
+  // for this rank itself. Steps count from first_step.
   void exchange(std::span<const Run> sends, std::span<const Run> receives, std::size_t first_step);
   // reduce.cpp: `out` becomes the reduction of parts[rank()] over all ranks, where parts are the
   // runs of this rank's input. Returns the number of steps.
