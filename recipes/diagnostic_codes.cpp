@@ -29,7 +29,6 @@ std::span<const DiagnosticCode> diagnostic_codes() noexcept {
       {"E0211", "the micro-batch does not divide the batch"},
       {"E0212", "the data-parallel ranks do not divide the micro-batch"},
       {"E0213", "more tokens than can be counted"},
-      {"E0221", "something that this version cannot train with: a device"},
       {"E0231", "an unknown tokenizer"},
       {"E0232", "a vocabulary smaller than the tokenizer's"},
       {"E0233", "no training data"},

@@ -9,26 +9,21 @@
 #include "recipes/job_json.hpp"
 #include "recipes/rules/rules.hpp"
 #include "runtime/checkpoint/hf.hpp"
-#include "runtime/comm/ucx.hpp"
 #include "runtime/data/corpus.hpp"
 #include "runtime/train/generate.hpp"
 #include "runtime/train/trainer.hpp"
 #include "worker/control_host.hpp"
 #include "worker/control_store.hpp"
+#include "worker/workplace.hpp"
 
 namespace fulgur {
 namespace {
-
-class RuleError : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
 
 void check_rules(const Job& job) {
   std::string broken;
   for (const auto& violation : violations(job))
     broken += (broken.empty() ? "" : "; ") + violation.message;
-  if (!broken.empty()) throw RuleError("the job breaks a rule: " + broken);
+  if (!broken.empty()) throw JobError("the job breaks a rule: " + broken);
 }
 
 // Only what generating needs of a job must be right: an imported model has no data to train on.
@@ -36,7 +31,7 @@ void check_model_rules(const Job& job) {
   for (const auto& violation : violations(job)) {
     const auto& field = violation.fields.front();
     if (field.starts_with("model.") || field.starts_with("sample."))
-      throw RuleError("the job breaks a rule: " + violation.message);
+      throw JobError("the job breaks a rule: " + violation.message);
   }
 }
 
@@ -54,20 +49,10 @@ std::string train_task(const Assignment& assignment, const Job& job, ControlClie
   check_rules(job);
   ControlHost host(client, checkpoints_of(job));
   ControlStore store(client);
-  const UcxContext ucx;
-  const MakeGroup make_group = [&](const std::string& name, int rank, int size) {
-    Membership self;
-    self.group = name;
-    self.rank = rank;
-    self.size = size;
-    self.timeout = std::chrono::duration_cast<std::chrono::milliseconds>(
-        seconds(job.cluster.comm_timeout_seconds));
-    self.recorder = &recorder;
-    return make_ucx_communicator(ucx, store, self);
-  };
+  const Workplace workplace(job, store, recorder, Rank{static_cast<int>(assignment.rank)});
   std::optional<std::filesystem::path> resume;
   if (!assignment.checkpoint.empty()) resume = assignment.checkpoint;
-  const auto end = train(job, Rank{static_cast<int>(assignment.rank)}, resume, make_group, host);
+  const auto end = train(job, workplace.place(), resume, host);
   return end == TrainEnd::kComplete ? "complete" : "stopped";
 }
 
@@ -113,7 +98,7 @@ Failed failed(std::string_view kind, const std::exception& error) {
 Message run_task(const Assignment& assignment, ControlClient& client, FlightRecorder& recorder) {
   try {
     return Done{do_task(assignment, client, recorder)};
-  } catch (const RuleError& error) {
+  } catch (const JobError& error) {
     return failed(failure::kRecipe, error);
   } catch (const DataError& error) {
     return failed(failure::kData, error);

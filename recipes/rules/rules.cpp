@@ -49,7 +49,7 @@ std::vector<Violation> violations(const Job& job, const FieldNames& unknown) {
     std::move(broken.begin(), broken.end(), std::back_inserter(all));
   }
   for (const auto rules : {model_rules(), batch_rules(), layout_rules(), pipeline_rules(),
-                           data_rules(), optimizer_rules(), run_rules(), version_rules()}) {
+                           data_rules(), optimizer_rules(), run_rules()}) {
     for (const auto& rule : rules) {
       const bool known = std::none_of(rule.fields.begin(), rule.fields.end(),
                                       [&](std::string_view name) { return skip.contains(name); });

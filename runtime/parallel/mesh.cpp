@@ -1,19 +1,18 @@
 #include "runtime/parallel/mesh.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <exception>
 #include <stdexcept>
 #include <utility>
 
-#include "runtime/comm/local.hpp"
+#include "runtime/comm/solo.hpp"
 
 namespace fulgur {
 
-MakeGroup alone() {
-  return [](const std::string& name, int, int size) {
+MakeGroup alone(Device device) {
+  return [device](const std::string& name, int, int size) {
     if (size != 1) throw std::invalid_argument("a rank that is alone has no group " + name);
-    return std::move(make_local_group(name, 1, std::chrono::minutes(1)).front());
+    return make_solo_communicator(name, device);
   };
 }
 

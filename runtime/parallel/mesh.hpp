@@ -18,7 +18,7 @@ using MakeGroup =
     std::function<std::unique_ptr<Communicator>(const std::string& name, int rank, int size)>;
 
 // For a layout of one rank.
-MakeGroup alone();
+MakeGroup alone(Device device = Device::kCpu);
 
 // One direction between neighbouring pipeline stages: a group of two ranks, the sender first, and a
 // stream of its own, so that no message waits for another kind of message (docs/math.md 2.6).

@@ -22,16 +22,15 @@ using Clock = std::chrono::steady_clock;
 
 class Trainer {
  public:
-  Trainer(const Job& job, Rank rank, const MakeGroup& make_group, Host& host)
+  Trainer(const Job& job, const Place& place, Host& host)
       : job_(job),
         host_(host),
-        rank_(rank),
-        mesh_(job.layout, rank, kDevice, make_group, job.pipeline.virtual_stages),
+        mesh_(job.layout, place.rank, place.device, place.make_group, job.pipeline.virtual_stages),
         tokenizer_(make_tokenizer(job.data.tokenizer)),
         corpus_(job.data, *tokenizer_),
         sampler_(corpus_, job.train.sequence_length, job.train.seed),
         replica_(job, mesh_),
-        checkpointer_(std::filesystem::path(job.run_directory) / "checkpoints", rank,
+        checkpointer_(std::filesystem::path(job.run_directory) / "checkpoints", place.rank,
                       replica_.optimizer().owned(), host) {}
 
   void start(const std::optional<std::filesystem::path>& resume) {
@@ -59,8 +58,6 @@ class Trainer {
   }
 
  private:
-  static constexpr auto kDevice = Device::kCpu;
-
   // True when a rank was asked to stop.
   bool step() {
     const auto begin = Clock::now();
@@ -88,7 +85,7 @@ class Trainer {
       throw DivergedError(fmt::format("step {}: loss {}, gradient norm {}: the run has diverged",
                                       report.step, report.loss, norm));
     }
-    if (rank_ == Rank{0}) host_.report(report);
+    if (mesh_.rank() == Rank{0}) host_.report(report);
     return sums.flags > 0;
   }
 
@@ -144,7 +141,6 @@ class Trainer {
 
   const Job& job_;
   Host& host_;
-  Rank rank_;
   Mesh mesh_;
   std::unique_ptr<Tokenizer> tokenizer_;
   Corpus corpus_;
@@ -157,10 +153,10 @@ class Trainer {
 
 }  // namespace
 
-TrainEnd train(const Job& job, Rank rank, const std::optional<std::filesystem::path>& resume,
-               const MakeGroup& make_group, Host& host) {
+TrainEnd train(const Job& job, const Place& place,
+               const std::optional<std::filesystem::path>& resume, Host& host) {
   host.enter("setup");
-  Trainer trainer(job, rank, make_group, host);
+  Trainer trainer(job, place, host);
   trainer.start(resume);
   return trainer.run();
 }

@@ -15,13 +15,21 @@ enum class TrainEnd {
   kStopped
 };  // all steps done; stopped by request, checkpoint written
 
+// Which rank of the job this is, where it computes, and how it finds the others. On a GPU the calling
+// thread has chosen it (kernels/devices.hpp).
+struct Place {
+  Rank rank{0};
+  Device device = Device::kCpu;
+  MakeGroup make_group = {};
+};
+
 // One rank's share of a training run, from its start or from `resume` (a committed checkpoint) to the
 // last step: blocks until then. Checkpoints lie below <run_directory>/checkpoints.
 //
 // Throws DataError, CheckpointError, CommError, std::invalid_argument (the Job breaks a rule),
 // DivergedError.
-TrainEnd train(const Job& job, Rank rank, const std::optional<std::filesystem::path>& resume,
-               const MakeGroup& make_group, Host& host);
+TrainEnd train(const Job& job, const Place& place,
+               const std::optional<std::filesystem::path>& resume, Host& host);
 
 // The loss or the gradient norm is no longer a number: the same on every rank at the same step, so
 // training this job again would end the same way.

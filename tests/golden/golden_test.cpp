@@ -56,7 +56,7 @@ test::LayoutRun run_of(const test::GoldenCase& golden) {
 class OneRank {
  public:
   explicit OneRank(const test::GoldenCase& golden, const test::LayoutRun& run, int steps)
-      : golden_(golden), job_(job_of(golden, {})), rank_(job_, run, Rank{0}, alone()) {
+      : golden_(golden), job_(job_of(golden, {})), rank_(job_, run, Rank{0}, alone(run.device)) {
     test::StepResult ignored;
     std::mutex mutex;
     for (int step = 0; step < steps; ++step)
@@ -108,9 +108,10 @@ void check_greedy(const test::GoldenCase& golden, OneRank& trained) {
   CHECK(ids == expected);
 }
 
-void check_case(const fs::path& folder) {
+void check_case(const fs::path& folder, Device device) {
   const test::GoldenCase golden(folder);
-  const auto run = run_of(golden);
+  auto run = run_of(golden);
+  run.device = device;
   check_steps(golden, test::run_layout(job_of(golden, {}), run));
   const auto first = golden.input(0);
   CHECK(test::relative_error(OneRank(golden, run, 0).logits(first), golden.tensor("logits")) <=
@@ -121,17 +122,25 @@ void check_case(const fs::path& folder) {
   check_greedy(golden, trained);
 }
 
+void check_all_cases(Device device) {
+  const auto folders = case_folders();
+  REQUIRE(!folders.empty());
+  for (const auto& folder : folders) {
+    CAPTURE(folder);
+    MESSAGE("case " << folder.filename().string());
+    check_case(folder, device);
+  }
+}
+
 }  // namespace
 
 TEST_SUITE("golden") {
   TEST_CASE("logits, gradients, losses, norms and greedy tokens equal those of transformers") {
-    const auto folders = case_folders();
-    REQUIRE(!folders.empty());
-    for (const auto& folder : folders) {
-      CAPTURE(folder);
-      MESSAGE("case " << folder.filename().string());
-      check_case(folder);
-    }
+    check_all_cases(Device::kCpu);
+  }
+
+  TEST_CASE("so they do on a GPU" * doctest::skip(num_cuda_devices() == 0)) {
+    check_all_cases(Device::kCuda);
   }
 
   TEST_CASE("the small case is reproduced on mixed layouts") {

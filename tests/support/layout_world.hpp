@@ -6,7 +6,11 @@
 #include <string>
 #include <vector>
 
+#include "kernels/devices.hpp"
 #include "kernels/transfer.hpp"
+#include "runtime/comm/memory_store.hpp"
+#include "runtime/comm/nccl.hpp"
+#include "runtime/comm/solo.hpp"
 #include "runtime/train/initialise.hpp"
 #include "runtime/train/owned_boxes.hpp"
 #include "runtime/train/replica.hpp"
@@ -28,7 +32,8 @@ struct StepResult {
 
 // What a run is made of beside its job.
 struct LayoutRun {
-  std::vector<std::vector<Sample>> steps;                // the batch of each step
+  std::vector<std::vector<Sample>> steps;  // the batch of each step
+  Device device = Device::kCpu;
   std::function<Values(const Parameter&)> weights = {};  // whole; by the job's seed when empty
 };
 
@@ -51,7 +56,7 @@ class LayoutRank {
   LayoutRank(const Job& job, const LayoutRun& run, Rank rank, const MakeGroup& make_group)
       : job_(job),
         run_(run),
-        mesh_(job.layout, rank, Device::kCpu, make_group, job.pipeline.virtual_stages),
+        mesh_(job.layout, rank, run.device, make_group, job.pipeline.virtual_stages),
         replica_(job, mesh_) {
     set_weights();
   }
@@ -98,7 +103,7 @@ class LayoutRank {
   // Of all tokens of `samples`. Only on a layout of one rank.
   Values logits(const std::vector<Sample>& samples) {
     const auto& model = job_.model;
-    Arena arena(Device::kCpu);
+    Arena arena(mesh_.device());
     const Context ctx{replica_.stream(), arena};
     const auto grid =
         token_grid(job_.layout, job_.context.order, static_cast<std::int64_t>(samples.size()),
@@ -136,11 +141,19 @@ class LayoutRank {
   Replica replica_;
 };
 
-// Trains on the job's layout, one thread per rank.
+// Trains on the job's layout, one thread per rank, and on GPUs with one GPU for each.
 inline std::vector<StepResult> run_layout(const Job& job, const LayoutRun& run) {
   std::vector<StepResult> results(run.steps.size());
   std::mutex mutex;
-  run_world(world_size(job.layout), [&](Rank rank, const MakeGroup& make_group) {
+  MemoryStore store;
+  const MakeGroup over_nccl = [&](const std::string& name, int rank, int size) {
+    if (size == 1) return make_solo_communicator(name, Device::kCuda);
+    return make_nccl_communicator(store, {name, rank, size, std::chrono::seconds(60)});
+  };
+  run_world(world_size(job.layout), [&](Rank rank, const MakeGroup& over_threads) {
+    const bool on_gpu = run.device == Device::kCuda;
+    if (on_gpu) use_cuda_device(rank.value());
+    const auto& make_group = on_gpu ? over_nccl : over_threads;
     LayoutRank world_rank(job, run, rank, make_group);
     for (std::size_t step = 0; step < results.size(); ++step)
       world_rank.step(step, results[step], mutex);

@@ -85,7 +85,7 @@ inline std::vector<StepReport> train_on_threads(
     const Job& job, ThreadHost& host,
     const std::optional<std::filesystem::path>& resume = std::nullopt) {
   run_world(world_size(job.layout), [&](Rank rank, const MakeGroup& make_group) {
-    fulgur::train(job, rank, resume, make_group, host);
+    fulgur::train(job, {.rank = rank, .make_group = make_group}, resume, host);
   });
   return host.reports();
 }
