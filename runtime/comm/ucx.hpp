@@ -19,7 +19,7 @@ namespace fulgur {
 //   UCX_POSIX_SEG_SIZE, UCX_SYSV_SEG_SIZE = 60K             fewer and longer segments for long
 //   UCX_POSIX_FIFO_SIZE, UCX_SYSV_FIFO_SIZE = 16            messages over shared memory
 //   UCX_POSIX_RX_BUFS_GROW, UCX_SYSV_RX_BUFS_GROW = 32
-//   UCX_TCP_RX_SEG_SIZE = 512K, UCX_TCP_TX_SEG_SIZE = 64K   the same for TCP
+//   UCX_TCP_RX_SEG_SIZE = 256K, UCX_TCP_TX_SEG_SIZE = 64K   the same for TCP
 //   UCX_KEEPALIVE_INTERVAL = 1s                             how soon a peer's death is noticed on
 //                                                           shared memory
 //   UCX_ERROR_SIGNALS empty                                 UCX leaves the signal handlers alone

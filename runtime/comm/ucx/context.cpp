@@ -69,11 +69,12 @@ Config read_config() {
                                           {"SEG_SIZE", "60K"},
                                           {"FIFO_SIZE", "16"},
                                           {"RX_BUFS_GROW", "32"}}};
-  // One system call takes no more than a segment out of a socket.
+  // One system call takes no more than a segment out of a socket; half a MiB and more falls out of the
+  // cache.
   const Family tcp{.transports = {"tcp"},
                    .prefixes = {"TCP_"},
                    .prefix = "",
-                   .settings = {{"RX_SEG_SIZE", "512K"}, {"TX_SEG_SIZE", "64K"}}};
+                   .settings = {{"RX_SEG_SIZE", "256K"}, {"TX_SEG_SIZE", "64K"}}};
   ucp_config_t* handle = nullptr;
   check(ucp_config_read(nullptr, nullptr, &handle), "ucp_config_read");
   Config config(handle);
