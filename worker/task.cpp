@@ -52,7 +52,8 @@ std::string train_task(const Assignment& assignment, const Job& job, ControlClie
   const Workplace workplace(job, store, recorder, Rank{static_cast<int>(assignment.rank)});
   std::optional<std::filesystem::path> resume;
   if (!assignment.checkpoint.empty()) resume = assignment.checkpoint;
-  const auto end = train(job, workplace.place(), resume, host);
+  const auto end = assignment.task == "record" ? record_steps(job, workplace.place(), host)
+                                               : train(job, workplace.place(), resume, host);
   return end == TrainEnd::kComplete ? "complete" : "stopped";
 }
 
@@ -82,7 +83,8 @@ std::string export_task(const Assignment& assignment, ControlClient& client) {
 std::string do_task(const Assignment& assignment, ControlClient& client, FlightRecorder& recorder) {
   const auto job = job_from_json(assignment.job);
   client.start_heartbeat(seconds(job.cluster.heartbeat_seconds));
-  if (assignment.task == "train") return train_task(assignment, job, client, recorder);
+  if (assignment.task == "train" || assignment.task == "record")
+    return train_task(assignment, job, client, recorder);
   if (assignment.task == "generate") return generate_task(assignment, job, client);
   if (assignment.task == "import_hf") return import_task(assignment, job, client);
   if (assignment.task == "export_hf") return export_task(assignment, client);

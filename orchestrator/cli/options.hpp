@@ -20,6 +20,13 @@ struct CheckOptions {
   std::filesystem::path recipe;
   std::vector<std::string> overrides;
 };
+struct ParityOptions {
+  std::filesystem::path recipe;
+  std::vector<std::string> overrides;
+  std::vector<std::string> layouts;  // "pp=2,tp=2"
+  std::int64_t steps = 3;
+  std::optional<std::filesystem::path> output;  // to keep what was recorded
+};
 struct GenerateOptions {
   std::filesystem::path where;  // a run directory or a checkpoint
   std::optional<std::string> prompt;
@@ -47,8 +54,9 @@ struct ExportOptions {
 };
 struct VersionOptions {};
 
-using Command = std::variant<TrainOptions, CheckOptions, GenerateOptions, ListOptions, ShowOptions,
-                             VerifyOptions, ImportOptions, ExportOptions, VersionOptions>;
+using Command =
+    std::variant<TrainOptions, CheckOptions, ParityOptions, GenerateOptions, ListOptions,
+                 ShowOptions, VerifyOptions, ImportOptions, ExportOptions, VersionOptions>;
 
 struct Parsed {
   std::optional<Command> command;

@@ -32,6 +32,16 @@ Exit codes:
   128+n ended by signal n
 )";
 
+constexpr const char* kParity = R"(
+Trains the first steps on one rank and on each layout, and compares them: the output of every operation
+of the first forward pass, the router's counts, losses, the gradient of every tensor, and its norm. Names
+the first operation that differs. Exit code 0: equal up to rounding; 1: different.
+
+The reference is one rank in float32 that adds losses and norms up in double precision. Allowed are
+relative errors of 1e-5 for losses, 1e-5 sqrt(1 + layer) for the forward pass, and 1e-4 for gradients:
+float32 rounds by 6e-8, which grows with the root of the number of terms and of layers. Values that make
+the job small go behind the recipe, as in model.layers=4.)";
+
 CLI::App& add_command(CLI::App& parent, const char* name, const char* about) {
   auto* command = parent.add_subcommand(name, about);
   command->allow_extras();
@@ -62,6 +72,7 @@ void add_recipe(CLI::App& command, std::filesystem::path& recipe, Overrides& ove
 struct Commands {
   TrainOptions train;
   CheckOptions check;
+  ParityOptions parity;
   GenerateOptions generate;
   ListOptions list;
   ShowOptions show;
@@ -70,6 +81,7 @@ struct Commands {
   ExportOptions export_hf;
   Overrides train_overrides;
   Overrides check_overrides;
+  Overrides parity_overrides;
   std::string resume = "auto";
   bool version = false;
 };
@@ -85,6 +97,19 @@ void declare_train(CLI::App& app, Commands& commands) {
       ->capture_default_str();
   auto& check = add_command(app, "check", "Find all mistakes of a recipe, and say what it makes");
   add_recipe(check, commands.check.recipe, commands.check_overrides);
+}
+
+void declare_parity(CLI::App& app, Commands& commands) {
+  auto& parity = add_command(app, "parity", "Prove that layouts change nothing");
+  add_recipe(parity, commands.parity.recipe, commands.parity_overrides);
+  parity.footer(kParity);
+  parity.add_option("--layout", commands.parity.layouts, "As in pp=2,tp=2; give several")
+      ->required()
+      ->allow_extra_args(false);
+  parity.add_option("--steps", commands.parity.steps, "How many steps to compare")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  parity.add_option("--output", commands.parity.output, "A new folder to keep the recorded steps");
 }
 
 void declare_generate(CLI::App& app, GenerateOptions& options) {
@@ -182,8 +207,10 @@ std::optional<Command> chosen(const CLI::App& app, Commands& commands) {
   commands.train.resume = commands.resume == "auto";
   commands.train.overrides = commands.train_overrides.all();
   commands.check.overrides = commands.check_overrides.all();
+  commands.parity.overrides = commands.parity_overrides.all();
   if (app.got_subcommand("train")) return commands.train;
   if (app.got_subcommand("check")) return commands.check;
+  if (app.got_subcommand("parity")) return commands.parity;
   if (app.got_subcommand("generate")) return commands.generate;
   const auto& name = innermost(app).get_name();
   if (name == "ls") return commands.list;
@@ -203,6 +230,7 @@ Parsed parse(int argc, const char* const* argv) {
   Commands commands;
   app.add_flag("--version", commands.version, "Version and build facts");
   declare_train(app, commands);
+  declare_parity(app, commands);
   declare_generate(app, commands.generate);
   declare_checkpoints(app, commands);
   declare_exchange(app, commands);

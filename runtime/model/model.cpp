@@ -45,24 +45,26 @@ void Model::embed(const Context& ctx, const Batch& batch, const Tensor& x) const
 }
 
 void Model::forward(const Context& ctx, const Batch& batch, const Tensor& x,
-                    const RoutingStatistics& routing, Saved& saved, const PlaceHook& before) const {
+                    const RoutingStatistics& routing, Saved& saved,
+                    const ForwardHooks& hooks) const {
   const Shape activation{batch.rows, model_.hidden};
   saved.out = x;
   if (piece_.has_embedding) {
-    call(before, kEmbeddingPlace);
+    call(hooks.before, kEmbeddingPlace);
     saved.out = ctx.arena.allocate(activation);
     embed(ctx, batch, saved.out);
   }
   saved.layers.resize(layers_.size());
   for (std::size_t l = 0; l < layers_.size(); ++l) {
-    call(before, piece_.first + static_cast<std::int64_t>(l));
+    call(hooks.before, piece_.first + static_cast<std::int64_t>(l));
     const auto out = ctx.arena.allocate(activation);
     saved.layers[l].x = saved.out;
-    forward_layer(ctx, batch, l, out, routing, saved.layers[l]);
     saved.out = out;
+    forward_layer(ctx, batch, l, routing.of_layer(static_cast<std::int64_t>(l)), saved,
+                  hooks.after_layer);
   }
   if (!piece_.has_head) return;
-  call(before, kHeadPlace);
+  call(hooks.before, kHeadPlace);
   saved.rstd = ctx.arena.allocate({batch.rows});
   saved.hidden = ctx.arena.allocate(activation);
   rms_norm_forward({.x = saved.out,
@@ -73,15 +75,19 @@ void Model::forward(const Context& ctx, const Batch& batch, const Tensor& x,
                    ctx.stream);
 }
 
+// From saved.layers[layer].x to saved.out.
 void Model::forward_layer(const Context& ctx, const Batch& batch, std::size_t layer,
-                          const Tensor& out, const RoutingStatistics& routing,
-                          DecoderLayer::Saved& saved) const {
-  const auto statistics = routing.of_layer(static_cast<std::int64_t>(layer));
-  if (options_.recompute != Recompute::kFull)
-    return layers_[layer].forward(ctx, batch, saved.x, out, statistics, saved);
+                          const RoutingStatistics& statistics, Saved& saved,
+                          const LayerHook& after) const {
+  auto& kept = saved.layers[layer];
+  const auto run = [&](DecoderLayer::Saved& to) {
+    layers_[layer].forward(ctx, batch, kept.x, saved.out, statistics, to);
+    if (after) after(piece_.first + static_cast<std::int64_t>(layer), to, saved.out);
+  };
+  if (options_.recompute != Recompute::kFull) return run(kept);
   const Arena::Scope scope(ctx.arena);
   DecoderLayer::Saved not_kept;
-  layers_[layer].forward(ctx, batch, saved.x, out, statistics, not_kept);
+  run(not_kept);
 }
 
 void Model::logits(const Context& ctx, const Tensor& hidden, const Tensor& logits) const {

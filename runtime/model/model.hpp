@@ -11,6 +11,17 @@ namespace fulgur {
 // pass, or when all work on its gradients in a backward pass is queued.
 using PlaceHook = std::function<void(std::int64_t place)>;
 
+// Called when a layer's forward pass is queued, with what it keeps and its output [rows, C]. With full
+// recomputation `saved` lives only as long as the call.
+using LayerHook =
+    std::function<void(std::int64_t layer, const DecoderLayer::Saved& saved, const Tensor& out)>;
+
+// What a forward pass tells on its way; either may be empty.
+struct ForwardHooks {
+  PlaceHook before = {};
+  LayerHook after_layer = {};
+};
+
 // A piece of the model on one rank, or the whole of it: embedding, layers, final norm, head and
 // cross-entropy, as far as they belong to the piece.
 //
@@ -32,7 +43,8 @@ class Model {
 
   // x is the output of the piece before; not read by the first one. `routing` [layers of the piece, ...].
   void forward(const Context& ctx, const Batch& batch, const Tensor& x,
-               const RoutingStatistics& routing, Saved& saved, const PlaceHook& before = {}) const;
+               const RoutingStatistics& routing, Saved& saved,
+               const ForwardHooks& hooks = {}) const;
 
   // Some rows of hidden [R, C] to logits [R, V / tp]: the vocabulary of this tp rank.
   void logits(const Context& ctx, const Tensor& hidden, const Tensor& logits) const;
@@ -57,8 +69,9 @@ class Model {
 
  private:
   void embed(const Context& ctx, const Batch& batch, const Tensor& x) const;
-  void forward_layer(const Context& ctx, const Batch& batch, std::size_t layer, const Tensor& out,
-                     const RoutingStatistics& routing, DecoderLayer::Saved& saved) const;
+  void forward_layer(const Context& ctx, const Batch& batch, std::size_t layer,
+                     const RoutingStatistics& statistics, Saved& saved,
+                     const LayerHook& after) const;
   void backward_layer(const Context& ctx, const Batch& batch, std::size_t layer,
                       const Backward& args, const DecoderLayer::Saved& saved,
                       WeightGradients& weights) const;

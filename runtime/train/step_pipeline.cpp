@@ -10,12 +10,43 @@ bool same_sizes(const TokenGrid& a, const TokenGrid& b) {
   return a.sequences == b.sequences && a.length == b.length;
 }
 
+constexpr const char* kEmbedding = "embedding";
+constexpr const char* kFinalNorm = "final_norm";
+
+// An output of a decoder layer: its name behind "layers.<l>.".
+struct LayerOutput {
+  const char* name;
+  Tensor (*of)(const DecoderLayer::Saved& saved, const Tensor& out);
+};
+constexpr LayerOutput kLayerOutputs[] = {
+    {"attention", [](const DecoderLayer::Saved& saved, const Tensor&) { return saved.y; }},
+    {"norm2", [](const DecoderLayer::Saved& saved, const Tensor&) { return saved.g; }},
+    {"router",
+     [](const DecoderLayer::Saved& saved, const Tensor&) { return saved.moe.probabilities; }},
+    {"experts", [](const DecoderLayer::Saved&, const Tensor& out) { return out; }}};
+
+std::string operation_of(std::int64_t layer, const LayerOutput& output) {
+  return "layers." + std::to_string(layer) + "." + output.name;
+}
+
 AuxiliaryLossForm form_of(const ModelSpec& model) {
   return model.aux_loss == AuxLoss::kMixtral ? AuxiliaryLossForm::kMixtral
                                              : AuxiliaryLossForm::kGshard;
 }
 
 }  // namespace
+
+std::vector<ActivationShape> activation_shapes(const ModelSpec& model) {
+  std::vector<ActivationShape> shapes{{kEmbedding, model.hidden}};
+  for (std::int64_t layer = 0; layer < model.layers; ++layer) {
+    for (const auto& output : kLayerOutputs) {
+      const bool router = std::string_view(output.name) == "router";
+      shapes.push_back({operation_of(layer, output), router ? model.experts : model.hidden});
+    }
+  }
+  shapes.push_back({kFinalNorm, model.hidden});
+  return shapes;
+}
 
 struct StepPipeline::Step {
   const StepData& data;
@@ -155,10 +186,28 @@ void StepPipeline::forward(const Step& step, const Pass& pass, Slot& slot) {
   }
   piece.forward(ctx, slot.batch, x,
                 counters_of(pass.micro_batch, static_cast<std::size_t>(pass.virtual_stage)),
-                slot.saved,
-                [&](std::int64_t place) { optimizer_.wait_for_weights(place, step.compute); });
+                slot.saved, forward_hooks(step, pass, slot.batch));
+  if (step.data.observe && piece.piece().has_head)
+    step.data.observe({pass.micro_batch, kFinalNorm, slot.batch, slot.saved.hidden});
   auxiliary_gradient(step, pass, slot);
   if (!piece.piece().has_head) activations_out_->send(slot.saved.out, step.compute);
+}
+
+ForwardHooks StepPipeline::forward_hooks(const Step& step, const Pass& pass, const Batch& batch) {
+  ForwardHooks hooks;
+  hooks.before = [this, &step](std::int64_t place) {
+    optimizer_.wait_for_weights(place, step.compute);
+  };
+  if (!step.data.observe) return hooks;
+  const auto m = pass.micro_batch;
+  hooks.after_layer = [&step, &batch, m](std::int64_t layer, const DecoderLayer::Saved& saved,
+                                         const Tensor& out) {
+    // The first layer's input; that of the others is the output of the one before.
+    if (layer == 0) step.data.observe({m, kEmbedding, batch, saved.x});
+    for (const auto& output : kLayerOutputs)
+      step.data.observe({m, operation_of(layer, output), batch, output.of(saved, out)});
+  };
+  return hooks;
 }
 
 // The gradient of the auxiliary loss with respect to the router's probabilities. Counts are summed over

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "recipes/job.hpp"
@@ -16,6 +17,17 @@
 
 namespace fulgur {
 
+// The output of an operation of a forward pass, whose work is queued: `values` [rows, ...] are the rows
+// of this rank in `batch`, and may be overwritten by what is queued behind.
+struct Activation {
+  std::int64_t micro_batch;
+  std::string
+      operation;  // "embedding", "layers.2.attention", ..., "final_norm": activation_shapes()
+  const Batch& batch;
+  Tensor values;
+};
+using ActivationHook = std::function<void(const Activation&)>;
+
 // What the gradients of one step are made of.
 struct StepData {
   // The sequences of this rank's dp coordinate in a micro-batch, in order. Called once for each pass.
@@ -24,6 +36,7 @@ struct StepData {
   std::int64_t sequences = 1;        // of a global micro-batch, all dp ranks together
   std::int64_t length = 1;           // N
   std::int64_t labelled_tokens = 1;  // n, of the whole step over all ranks
+  ActivationHook observe = {};  // called for every activation of this rank; costs nothing if empty
 };
 
 // How the tokens of a step were routed, over all its micro-batches; the same on every rank.
@@ -32,6 +45,14 @@ struct RoutingTotals {
   std::vector<std::int64_t> dropped;        // [L]
   std::vector<std::int64_t> dropped_local;  // [L]: had every rank a capacity of its own
 };
+
+// The operations of a forward pass that an ActivationHook is told of, in their order, and the width of a
+// token's row in each.
+struct ActivationShape {
+  std::string operation;
+  std::int64_t width;
+};
+std::vector<ActivationShape> activation_shapes(const ModelSpec& model);
 
 // The forward and backward passes of a step on one rank: its pieces of the model, in the order of the
 // pipeline schedule, with what is in flight between a forward and its backward pass.
@@ -82,6 +103,7 @@ class StepPipeline {
   void backward(const Step& step, const Pass& pass, Slot& slot);
   void finish_weights(const Step& step, const Pass& pass, Slot& slot);
   void auxiliary_gradient(const Step& step, const Pass& pass, Slot& slot);
+  ForwardHooks forward_hooks(const Step& step, const Pass& pass, const Batch& batch);
   Slot& slot(std::size_t piece, int index);
 
   const Job& job_;

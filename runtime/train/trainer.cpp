@@ -14,6 +14,7 @@
 #include "runtime/train/initialise.hpp"
 #include "runtime/train/replica.hpp"
 #include "runtime/train/restore.hpp"
+#include "runtime/train/step_recorder.hpp"
 
 namespace fulgur {
 namespace {
@@ -44,11 +45,18 @@ class Trainer {
     mesh_.synchronize(replica_.stream());
   }
 
+  // From now on every step is recorded, and no checkpoint is written.
+  void record() { recorder_.emplace(job_, mesh_, replica_.optimizer().owned(), host_); }
+
   TrainEnd run() {
     bool stopping = false;
     while (progress_.step < job_.train.steps && !stopping) {
       host_.enter(fmt::format("step {}", progress_.step + 1));
       stopping = step();
+      if (recorder_) {
+        recorder_->save(manifest(), replica_.stream());
+        continue;
+      }
       const bool last = stopping || progress_.step == job_.train.steps;
       const auto every = job_.checkpoint.every;
       if (last || (every > 0 && progress_.step % every == 0)) save();
@@ -62,7 +70,8 @@ class Trainer {
   bool step() {
     const auto begin = Clock::now();
     const auto& spec = job_.train;
-    const auto data = next_data();
+    auto data = next_data();
+    if (recorder_) data.observe = recorder_->observer(progress_.step + 1, replica_.stream());
     replica_.run_passes(data);
     ++progress_.step;
     progress_.samples += spec.batch;
@@ -118,15 +127,20 @@ class Trainer {
             .labelled_tokens = sampler_.labelled_tokens(progress_.samples, spec.batch)};
   }
 
+  // Without the tensors.
+  Manifest manifest() const {
+    return {.step = progress_.step,
+            .job = to_json(job_),
+            .identity_hash = identity_hash(job_),
+            .samples = progress_.samples,
+            .tokens = progress_.tokens,
+            .data_fingerprint = fmt::format("{:016x}", corpus_.fingerprint())};
+  }
+
   void save() {
-    Manifest manifest{.step = progress_.step,
-                      .job = to_json(job_),
-                      .identity_hash = identity_hash(job_),
-                      .samples = progress_.samples,
-                      .tokens = progress_.tokens,
-                      .data_fingerprint = fmt::format("{:016x}", corpus_.fingerprint()),
-                      .tensors = training_tensors(job_.model)};
-    checkpointer_.save(std::move(manifest), replica_.stream());
+    auto checkpoint = manifest();
+    checkpoint.tensors = training_tensors(job_.model);
+    checkpointer_.save(std::move(checkpoint), replica_.stream());
     saved_ = progress_.step;
   }
 
@@ -148,6 +162,7 @@ class Trainer {
   Replica replica_;
   Checkpointer checkpointer_;
   Progress progress_;
+  std::optional<StepRecorder> recorder_;
   std::optional<std::int64_t> saved_;
 };
 
@@ -158,6 +173,14 @@ TrainEnd train(const Job& job, const Place& place,
   host.enter("setup");
   Trainer trainer(job, place, host);
   trainer.start(resume);
+  return trainer.run();
+}
+
+TrainEnd record_steps(const Job& job, const Place& place, Host& host) {
+  host.enter("setup");
+  Trainer trainer(job, place, host);
+  trainer.start(std::nullopt);
+  trainer.record();
   return trainer.run();
 }
 

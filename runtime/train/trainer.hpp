@@ -31,6 +31,10 @@ struct Place {
 TrainEnd train(const Job& job, const Place& place,
                const std::optional<std::filesystem::path>& resume, Host& host);
 
+// The same from the start, with every step recorded (step_recorder.hpp) in place of checkpoints, below
+// the same folder.
+TrainEnd record_steps(const Job& job, const Place& place, Host& host);
+
 // The loss or the gradient norm is no longer a number: the same on every rank at the same step, so
 // training this job again would end the same way.
 class DivergedError : public std::runtime_error {

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cluster/wire/messages.hpp"
+
+namespace fulgur {
+
+// A run of which every step was recorded: what the workers reported, and a checkpoint per step below
+// `checkpoints` with the tensors of the step in the order of their computation, "forward/..." before
+// "gradient/...".
+struct RecordedRun {
+  std::filesystem::path checkpoints;
+  std::vector<StepDone> steps;
+};
+
+// The errors that two right runs may have between them. Both compute in float32, whose rounding is
+// u = 6e-8, and add the same terms up in another order: n terms differ by about u sqrt(n), and what goes
+// through l layers in a row by about sqrt(l) times as much. A gradient has gone through the layers twice,
+// and is a sum over all tokens in which large terms cancel.
+inline constexpr double kLossError = 1e-5;     // relative; the auxiliary loss too
+inline constexpr double kForwardError = 1e-5;  // relative norm, times sqrt(1 + layer)
+inline constexpr double kGradientError =
+    1e-4;  // relative norm, of every tensor; the global norm too
+
+// A token whose k-th and next likeliest experts are relatively nearer than this can be sent to another
+// expert by rounding alone; what is computed behind it is then another thing.
+inline constexpr double kTieGap = 1e-5;
+
+// Something that was compared, where it came nearest to its bound or farthest beyond.
+struct Quantity {
+  std::string name;  // "loss", "forward pass", "gradients", ...
+  double error = 0;
+  double allowed = 0;
+  std::int64_t step = 0;
+  std::string where;  // the tensor; empty for sums
+};
+
+struct Comparison {
+  std::vector<Quantity> quantities;
+  std::optional<Quantity> first;  // the first in the order of computation that is beyond its bound
+  std::int64_t near_ties = 0;     // in the reference, tokens of all layers and steps
+};
+
+// Compares the values of all logical tensors, reading both checkpoints piece by piece; all sums are in
+// double precision. Router counts and drop rates must be equal.
+//
+// Throws CheckpointError when a step is missing or its tensors are not those of the reference, and
+// std::invalid_argument when the runs have not the same number of steps.
+Comparison compare_runs(const RecordedRun& reference, const RecordedRun& run,
+                        std::int64_t experts_per_token);
+
+// "forward/layers.2.attention.micro_batch.0" -> "forward pass: layer 2, attention, micro-batch 0".
+std::string describe_tensor(const std::string& tensor);
+
+}  // namespace fulgur
