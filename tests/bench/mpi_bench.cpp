@@ -1,8 +1,4 @@
 #include <benchmark/benchmark.h>
-
-// The C++ bindings of MPI are dead, and old.
-#define OMPI_SKIP_MPICXX 1
-#define MPICH_SKIP_MPICXX 1
 #include <mpi.h>
 #include <unistd.h>
 
@@ -11,6 +7,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -241,6 +238,7 @@ std::vector<std::string> command_of(const Transport& transport, int argc, char**
 
 void become(std::vector<std::string> command) {
   std::vector<char*> words;
+  words.reserve(command.size() + 1);
   for (auto& word : command)
     words.push_back(word.data());
   words.push_back(nullptr);
@@ -269,5 +267,10 @@ int launch(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   const bool is_rank = std::getenv("OMPI_COMM_WORLD_RANK") != nullptr;
-  return is_rank ? fulgur::test::run_rank(argc, argv) : fulgur::test::launch(argc, argv);
+  try {
+    return is_rank ? fulgur::test::run_rank(argc, argv) : fulgur::test::launch(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
+  }
 }

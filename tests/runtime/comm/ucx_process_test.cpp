@@ -129,7 +129,7 @@ TEST_SUITE("runtime/comm/ucx_process") {
       const fulgur::test::TemporaryDirectory directory;
       ForkedRanks ranks(4, [&](int rank) {
         Process process(directory.path(), transports, rank, 4, fulgur::test::kGenerous);
-        for (const std::size_t count : {1, 1000, 300'000})
+        for (const std::size_t count : {1UL, 1000UL, 300'000UL})
           reduce_rounds(process, count, 20);
         process.ranks->barrier(process.stream);
         process.stream.synchronize();
@@ -141,7 +141,7 @@ TEST_SUITE("runtime/comm/ucx_process") {
 
   TEST_CASE("a rank killed in the middle of its work is noticed by all survivors") {
     for (const auto& transports : kTransports) {
-      for (const std::size_t count : {1, 2'000'000}) {
+      for (const std::size_t count : {1UL, 2'000'000UL}) {
         CAPTURE(transports);
         CAPTURE(count);
         const fulgur::test::TemporaryDirectory directory;
@@ -201,7 +201,7 @@ TEST_SUITE("runtime/comm/ucx_process") {
 
   TEST_CASE("a message arrives though its sender does nothing more") {
     for (const auto& transports : kTransports) {
-      for (const std::size_t count : {1, 3000, 500'000}) {
+      for (const std::size_t count : {1UL, 3000UL, 500'000UL}) {
         CAPTURE(transports);
         CAPTURE(count);
         const fulgur::test::TemporaryDirectory directory;
