@@ -43,6 +43,22 @@ TEST_SUITE("orchestrator/cli/parse") {
     CHECK(command<CheckOptions>({"check", "r.yaml", "a=1"}).overrides.size() == 1);
   }
 
+  TEST_CASE("parity takes layouts, each with an option of its own") {
+    const auto plain = command<ParityOptions>({"parity", "r.yaml", "--layout", "dp=2"});
+    CHECK(plain.recipe == "r.yaml");
+    CHECK(plain.layouts == std::vector<std::string>{"dp=2"});
+    CHECK(plain.steps == 3);
+    CHECK_FALSE(plain.output);
+    const auto full =
+        command<ParityOptions>({"parity", "--layout", "dp=2", "r.yaml", "a.b=1", "--layout",
+                                "pp=2,tp=2", "--steps", "5", "--output", "kept", "--set", "c=2"});
+    CHECK(full.layouts == std::vector<std::string>{"dp=2", "pp=2,tp=2"});
+    CHECK(full.overrides == std::vector<std::string>{"a.b=1", "c=2"});
+    CHECK(full.steps == 5);
+    CHECK(full.output == std::filesystem::path("kept"));
+    CHECK(contains(refusal({"parity", "r.yaml"}), "--layout"));
+  }
+
   TEST_CASE("generate takes what differs from the recipe") {
     const auto plain = command<GenerateOptions>({"generate", "runs/x"});
     CHECK(plain.where == "runs/x");
