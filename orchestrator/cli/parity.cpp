@@ -141,6 +141,8 @@ Recorded record(const NamedJob& named, const fs::path& folder) {
     if (!problem.empty()) fmt::print(stderr, "fulgur: step {}: {}\n", step, problem);
   };
   const auto result = coordinate(setup, hooks);
+  if (result.exit_code == kExitStopped)
+    fmt::print(stderr, "fulgur: stopped; nothing is compared\n");
   recorded.exit_code = result.exit_code;
   fmt::print(stderr, "{}", explain(result, {}));
   return recorded;

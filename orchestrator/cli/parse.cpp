@@ -16,6 +16,7 @@ constexpr const char* kAbout = "Fulgur trains models of MiniMax-01's kind from a
 constexpr const char* kFooter = R"(
 Examples:
   fulgur check recipes/quickstart.yaml                    is the recipe right?
+  fulgur parity recipes/quickstart.yaml --layout dp=2     does a layout change anything?
   fulgur train recipes/quickstart.yaml                    train, or go on where the run stopped
   fulgur train recipes/quickstart.yaml train.steps=600    the same with another value
   fulgur generate runs/quickstart --prompt "Once upon"    let the newest checkpoint write

@@ -71,14 +71,18 @@ double tensor_error(CheckpointReader& reference, CheckpointReader& run,
 std::int64_t near_ties(CheckpointReader& reader, const TensorRecord& tensor, std::int64_t k) {
   const auto experts = tensor.shape.back();
   if (k >= experts) return 0;
-  std::vector<float> row(static_cast<std::size_t>(experts));
+  const auto part = experts * 4096;  // elements held at once
+  std::vector<float> rows;
   std::int64_t ties = 0;
-  for (std::int64_t begin = 0; begin < element_count(tensor); begin += experts) {
-    reader.read(tensor.name, begin, row);
-    std::partial_sort(row.begin(), row.begin() + k + 1, row.end(), std::greater<>());
-    const double last = row[static_cast<std::size_t>(k - 1)],
-                 next = row[static_cast<std::size_t>(k)];
-    if (last - next <= kTieGap * last) ++ties;
+  const auto count = element_count(tensor);
+  for (std::int64_t begin = 0; begin < count; begin += part) {
+    rows.resize(static_cast<std::size_t>(std::min(part, count - begin)));
+    reader.read(tensor.name, begin, rows);
+    for (auto row = rows.begin(); row != rows.end(); row += experts) {
+      std::partial_sort(row, row + k + 1, row + experts, std::greater<>());
+      const double last = row[k - 1], next = row[k];
+      if (last - next <= kTieGap * last) ++ties;
+    }
   }
   return ties;
 }
