@@ -23,7 +23,8 @@ class JobError : public std::runtime_error {
 // between GPUs, one worker for each.
 class Workplace {
  public:
-  // Chooses the device: what the job says; with auto the GPUs, if this machine has one for every worker.
+  // Chooses the device: what the job says; with auto the GPUs, if this machine has one for every worker. Not yet with pipeline stages: two
+  // processes with one GPU each waited for each other for ever in their first step.
   // Throws JobError when the job wants a GPU and there is none for this rank. What is passed
   // by reference outlives the workplace.
   Workplace(const Job& job, Store& store, FlightRecorder& recorder, Rank rank);

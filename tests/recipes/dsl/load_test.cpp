@@ -63,6 +63,16 @@ TEST_SUITE("recipes/dsl/load") {
     CHECK(job.data.document_separator == "%");
   }
 
+  TEST_CASE("the quickstart for GPUs trains the same model on the same text") {
+    const Folder folder;
+    const auto recipes = test::source_directory() / "recipes";
+    const auto text = "data.files=" + (folder.directory.path() / "text.txt").string();
+    const auto cpu = load_recipe(recipes / "quickstart.yaml", {text}).job;
+    const auto gpu = load_recipe(recipes / "quickstart-gpu.yaml", {text}).job;
+    CHECK(gpu.device == DeviceKind::kCuda);
+    CHECK(identity_hash(gpu) == identity_hash(cpu));
+  }
+
   TEST_CASE("every value that is given has its position, and others have none") {
     const Folder folder;
     const auto positions = folder.load().positions;
