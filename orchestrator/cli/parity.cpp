@@ -161,8 +161,9 @@ void print(const std::string& layout, const Comparison& comparison) {
                place_of(each));
   }
   if (!comparison.first) return;
-  fmt::print("  the first that differs: {}{}\n",
-             comparison.first->where.empty() ? comparison.first->name + ", " : "",
+  const bool is_tensor =
+      comparison.first->name == kForwardPass || comparison.first->name == kGradients;
+  fmt::print("  the first that differs: {}{}\n", is_tensor ? "" : comparison.first->name + ", ",
              place_of(*comparison.first));
 }
 

@@ -96,8 +96,8 @@ class Comparer {
     CheckpointReader a(checkpoint_folder(reference.checkpoints, expected.step));
     CheckpointReader b(checkpoint_folder(run.checkpoints, got.step));
     step_ = expected.step;
+    expected_ = &expected, got_ = &got;
     tensors(a, b, true);
-    add({"router counts", moved(expected, got), 0, step_, {}});
     add({"drop rate", std::abs(got.drop_rate - expected.drop_rate), 0, step_, {}});
     add({"loss", relative_error(got.loss, expected.loss), kLossError, step_, {}});
     add({"auxiliary loss", relative_error(got.aux_loss, expected.aux_loss), kLossError, step_, {}});
@@ -117,20 +117,26 @@ class Comparer {
       if (tensor.name.starts_with(kForward) != forward) continue;
       const double depth =
           forward ? std::sqrt(1.0 + static_cast<double>(layer_of(tensor.name))) : 1;
-      add({forward ? "forward pass" : "gradients", tensor_error(a, b, tensor),
+      add({forward ? kForwardPass : kGradients, tensor_error(a, b, tensor),
            forward ? kForwardError * depth : kGradientError, step_, tensor.name});
-      if (tensor.name.find(".router.micro_batch.") != std::string::npos)
-        result_.near_ties += near_ties(a, tensor, k_);
+      if (tensor.name.find(".router.micro_batch.") == std::string::npos) continue;
+      result_.near_ties += near_ties(a, tensor, k_);
+      if (tensor.name.ends_with(".micro_batch.0")) {
+        add({"router counts", moved(layer_of(tensor.name), tensor.shape.back()), 0, step_,
+             tensor.name.substr(0, tensor.name.find(".micro_batch."))});
+      }
     }
   }
 
-  // Assignments that went to another expert.
-  static double moved(const StepDone& expected, const StepDone& got) {
-    if (expected.expert_counts.size() != got.expert_counts.size())
-      return std::numeric_limits<double>::infinity();
+  // Assignments of a layer that went to another expert, over the whole step.
+  double moved(std::int64_t layer, std::int64_t experts) const {
+    const auto &expected = expected_->expert_counts, &got = got_->expert_counts;
+    const auto begin = static_cast<std::size_t>(layer * experts);
+    const auto end = begin + static_cast<std::size_t>(experts);
+    if (end > expected.size() || end > got.size()) return std::numeric_limits<double>::infinity();
     double total = 0;
-    for (std::size_t i = 0; i < expected.expert_counts.size(); ++i)
-      total += static_cast<double>(std::abs(expected.expert_counts[i] - got.expert_counts[i])) / 2;
+    for (auto i = begin; i < end; ++i)
+      total += static_cast<double>(std::abs(expected[i] - got[i])) / 2;
     return total;
   }
 
@@ -148,6 +154,7 @@ class Comparer {
 
   std::int64_t k_;
   std::int64_t step_ = 0;
+  const StepDone *expected_ = nullptr, *got_ = nullptr;  // of the step
   Comparison result_;
 };
 

@@ -31,13 +31,17 @@ inline constexpr double kGradientError =
 // expert by rounding alone; what is computed behind it is then another thing.
 inline constexpr double kTieGap = 1e-5;
 
+// The names of the quantities that are tensors.
+inline constexpr const char* kForwardPass = "forward pass";
+inline constexpr const char* kGradients = "gradients";
+
 // Something that was compared, where it came nearest to its bound or farthest beyond.
 struct Quantity {
-  std::string name;  // "loss", "forward pass", "gradients", ...
+  std::string name;  // kForwardPass, "router counts", "loss", ...
   double error = 0;
   double allowed = 0;
   std::int64_t step = 0;
-  std::string where;  // the tensor; empty for sums
+  std::string where;  // the tensor, or the router of a layer; empty for sums
 };
 
 struct Comparison {

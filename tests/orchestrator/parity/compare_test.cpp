@@ -27,9 +27,9 @@ std::vector<Recorded> right_step() {
        {"forward/layers.1.attention.micro_batch.0", "forward/layers.1.experts.micro_batch.0",
         "forward/layers.2.attention.micro_batch.0", "forward/layers.2.experts.micro_batch.0"})
     tensors.push_back({name, {1, 3, 4}, {1, -2, 3, 4, 5, -6, 7, 8, 9, 10, -11, 12}});
-  tensors.push_back({"forward/layers.2.router.micro_batch.0",
-                     {1, 3, 3},
-                     {0.5f, 0.3f, 0.2f, 0.4f, 0.35f, 0.25f, 0.6f, 0.1f, 0.3f}});
+  tensors.insert(tensors.end() - 1, {"forward/layers.2.router.micro_batch.0",
+                                     {1, 3, 3},
+                                     {0.5f, 0.3f, 0.2f, 0.4f, 0.35f, 0.25f, 0.6f, 0.1f, 0.3f}});
   tensors.push_back({"gradient/head", {2, 2}, {1e-3f, 2e-3f, -3e-3f, 4e-3f}});
   tensors.push_back({"gradient/layers.2.norm1", {4}, {1, 2, 3, 4}});
   return tensors;
@@ -48,7 +48,7 @@ StepDone right_report(std::int64_t step) {
   done.loss = 5.5;
   done.aux_loss = 0.01;
   done.gradient_norm = 2;
-  done.expert_counts = {2, 2, 2};
+  done.expert_counts = {2, 2, 2, 2, 2, 2, 2, 2, 2};
   return done;
 }
 
@@ -162,12 +162,22 @@ TEST_SUITE("orchestrator/parity/compare") {
     CHECK(twice.compare().first->error == doctest::Approx(1));
 
     const Runs moved([](std::int64_t step, auto&, StepDone& report) {
-      if (step == 2) report.expert_counts = {3, 1, 2};
+      if (step == 2) report.expert_counts = {2, 2, 2, 2, 2, 2, 3, 1, 2};
     });
     REQUIRE(moved.compare().first);
     CHECK(moved.compare().first->name == "router counts");
+    CHECK(moved.compare().first->where == "forward/layers.2.router");
     CHECK(moved.compare().first->error == 1);
     CHECK(moved.compare().first->step == 2);
+
+    // Before what its experts make of it.
+    const Runs moved_first([](std::int64_t step, auto& tensors, StepDone& report) {
+      if (step != 1) return;
+      report.expert_counts = {2, 2, 2, 2, 2, 2, 3, 1, 2};
+      values_of(tensors, "forward/layers.2.experts.micro_batch.0")[0] = 100;
+    });
+    REQUIRE(moved_first.compare().first);
+    CHECK(moved_first.compare().first->name == "router counts");
 
     const Runs lost([](auto, auto&, StepDone& report) { report.drop_rate = 1e-9; });
     REQUIRE(lost.compare().first);
