@@ -64,10 +64,10 @@ void DecoderLayer::forward(const Context& ctx, const Batch& batch, const Tensor&
              ctx.stream);
 }
 
-void DecoderLayer::backward(const Context& ctx, const Batch& batch, const Tensor& dout,
-                            const Tensor& dprobability, const Saved& saved, const Tensor& dx,
-                            WeightGradients& weights) const {
+void DecoderLayer::backward(const Context& ctx, const Batch& batch, const Backward& args,
+                            const Saved& saved, WeightGradients& weights) const {
   const Arena::Scope scope(ctx.arena);
+  const auto& dout = args.dout;
   const auto dnormed = ctx.arena.allocate(dout.dims);  // of g, then of h
   const auto dy = ctx.arena.allocate(dout.dims);
   const auto scaled = [&](const Tensor& gradient, float beta) {
@@ -80,7 +80,7 @@ void DecoderLayer::backward(const Context& ctx, const Batch& batch, const Tensor
   moe_.backward(ctx,
                 {.dout = scaled(dout, moe_beta_),
                  .g = saved.g,
-                 .dprobability = dprobability,
+                 .dprobability = args.dprobability,
                  .dg = dnormed},
                 saved.moe, weights);
   scaled_add({.a = dout, .b = dnormed, .y = dnormed, .alpha = moe_alpha_}, ctx.stream);
@@ -104,7 +104,7 @@ void DecoderLayer::backward(const Context& ctx, const Batch& batch, const Tensor
                      .x = saved.x,
                      .weight = norm1_,
                      .rstd = saved.rstd1,
-                     .dx = dx,
+                     .dx = args.dx,
                      .dweight = dnorm1_},
                     ctx.stream);
 }

@@ -26,9 +26,12 @@ class DecoderLayer {
   // Keeps a view of x: it must live as long as `saved`. `statistics` are this layer's.
   void forward(const Context& ctx, const Batch& batch, const Tensor& x, const Tensor& out,
                const RoutingStatistics& statistics, Saved& saved) const;
-  // dx may be dout. dprobability [E]: of MoeLayer.
-  void backward(const Context& ctx, const Batch& batch, const Tensor& dout,
-                const Tensor& dprobability, const Saved& saved, const Tensor& dx,
+  struct Backward {
+    Tensor dout;
+    Tensor dprobability;  // [E]: of MoeLayer
+    Tensor dx;            // overwritten; may be dout
+  };
+  void backward(const Context& ctx, const Batch& batch, const Backward& args, const Saved& saved,
                 WeightGradients& weights) const;
 
  private:

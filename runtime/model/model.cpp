@@ -148,7 +148,8 @@ void Model::backward(const Context& ctx, const Batch& batch, const Backward& arg
     call(after, kHeadPlace);
   }
   for (std::size_t l = layers_.size(); l-- > 0;) {
-    const Backward layer{dout, args.dprobability.select(0, static_cast<std::int64_t>(l)), args.dx};
+    const DecoderLayer::Backward layer{
+        dout, args.dprobability.select(0, static_cast<std::int64_t>(l)), args.dx};
     backward_layer(ctx, batch, l, layer, saved.layers[l], weights);
     dout = args.dx;
     call(after, piece_.first + static_cast<std::int64_t>(l));
@@ -162,17 +163,17 @@ void Model::backward(const Context& ctx, const Batch& batch, const Backward& arg
 }
 
 void Model::backward_layer(const Context& ctx, const Batch& batch, std::size_t layer,
-                           const Backward& args, const DecoderLayer::Saved& saved,
+                           const DecoderLayer::Backward& args, const DecoderLayer::Saved& saved,
                            WeightGradients& weights) const {
   const auto& decoder = layers_[layer];
   if (options_.recompute != Recompute::kFull)
-    return decoder.backward(ctx, batch, args.dout, args.dprobability, saved, args.dx, weights);
+    return decoder.backward(ctx, batch, args, saved, weights);
   const Arena::Scope scope(ctx.arena);
   const auto operands = weights.operands(ctx);
   DecoderLayer::Saved again;
   const auto statistics = RoutingStatistics::allocate(ctx, 1, model_.experts).of_layer(0);
   decoder.forward(operands, batch, saved.x, ctx.arena.allocate(saved.x.dims), statistics, again);
-  decoder.backward(ctx, batch, args.dout, args.dprobability, again, args.dx, weights);
+  decoder.backward(ctx, batch, args, again, weights);
 }
 
 }  // namespace fulgur

@@ -73,7 +73,7 @@ class Model {
                      const RoutingStatistics& statistics, Saved& saved,
                      const LayerHook& after) const;
   void backward_layer(const Context& ctx, const Batch& batch, std::size_t layer,
-                      const Backward& args, const DecoderLayer::Saved& saved,
+                      const DecoderLayer::Backward& args, const DecoderLayer::Saved& saved,
                       WeightGradients& weights) const;
 
   ModelSpec model_;

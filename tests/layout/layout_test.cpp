@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <numeric>
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include "recipes/rules/rules.hpp"
@@ -62,16 +61,19 @@ TEST_SUITE("layout") {
   }
 
   TEST_CASE("every pipeline schedule gives the same gradients, also with stages cut by hand") {
-    for (const auto& [schedule, virtual_stages, layers] :
-         {std::tuple{PipelineSchedule::kInterleaved, 2, std::vector<std::int64_t>{}},
-          {PipelineSchedule::kZeroBubble, 1, {}},
-          {PipelineSchedule::k1F1B, 1, {3, 1}},
-          {PipelineSchedule::kInterleaved, 3, {1, 0, 1, 1, 1, 0}}}) {
+    const std::vector<PipelineSpec> pipelines = {
+        {.schedule = PipelineSchedule::kInterleaved, .virtual_stages = 2},
+        {.schedule = PipelineSchedule::kZeroBubble},
+        {.schedule = PipelineSchedule::k1F1B, .layers = {3, 1}},
+        {.schedule = PipelineSchedule::kInterleaved,
+         .virtual_stages = 3,
+         .layers = {1, 0, 1, 1, 1, 0}}};
+    for (const auto& pipeline : pipelines) {
       for (const auto* layout : {"pp=2", "pp=2,cp=2,tp=2"}) {
         auto job = small_job();
         job.layout = parse_layout(layout);
-        job.pipeline = {.schedule = schedule, .virtual_stages = virtual_stages, .layers = layers};
-        CAPTURE(virtual_stages);
+        job.pipeline = pipeline;
+        CAPTURE(pipeline.virtual_stages);
         check_layout(job);
       }
     }

@@ -81,9 +81,10 @@ inline void check_equal(const std::vector<StepResult>& got,
     CHECK(a.aux_loss == doctest::Approx(b.aux_loss).epsilon(kLoss));
     CHECK(a.norm == doctest::Approx(b.norm).epsilon(kGradient));
     REQUIRE(a.gradients.size() == b.gradients.size());
-    for (const auto& [name, gradient] : b.gradients) {
+    for (const auto& each : b.gradients) {
+      const auto& name = each.first;
       CAPTURE(name);
-      CHECK(relative_error(a.gradients.at(name), gradient) <= kGradient);
+      CHECK(relative_error(a.gradients.at(name), each.second) <= kGradient);
     }
   }
 }
