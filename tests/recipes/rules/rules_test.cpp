@@ -36,15 +36,15 @@ TEST_SUITE("recipes/rules") {
     job.model.kv_heads = 3;
     job.model.layers = 0;
     job.train.micro_batch = 3;
-    CHECK(
-        messages(job) ==
-        Texts{"model.layers = 0: it must be between 1 and 10000",
-              "4 heads cannot be shared evenly by 3 key and value heads",
-              "micro_batch 3 does not divide batch 8 (remainder 2)",
-              "dp 2 does not divide micro_batch 3: every rank needs as many sequences",
-              "tp 5 does not divide heads 4: every rank needs as many",
-              "tp 5 and kv_heads 3: neither divides the other, so that key and value heads can be "
-              "neither cut nor copied evenly"});
+    const std::string uneven_kv_heads =
+        "tp 5 and kv_heads 3: neither divides the other, so that key and value heads can be "
+        "neither cut nor copied evenly";
+    CHECK(messages(job) ==
+          Texts{"model.layers = 0: it must be between 1 and 10000",
+                "4 heads cannot be shared evenly by 3 key and value heads",
+                "micro_batch 3 does not divide batch 8 (remainder 2)",
+                "dp 2 does not divide micro_batch 3: every rank needs as many sequences",
+                "tp 5 does not divide heads 4: every rank needs as many", uneven_kv_heads});
   }
 
   TEST_CASE("a violation names its code, its fields and the nearest legal values") {
