@@ -1,6 +1,7 @@
 #pragma once
 
 #include "recipes/job.hpp"
+#include "runtime/parallel/context/context_group.hpp"
 #include "runtime/parallel/mesh.hpp"
 
 namespace fulgur {
@@ -11,6 +12,9 @@ struct LayerOptions {
   LightningContext lightning = LightningContext::kLaspPlus;
   std::int64_t token_groups = 1;
   Recompute recompute = Recompute::kNone;
+
+  // Over which ranks attention lies.
+  ContextGroup context_group() const { return {mesh.cp(), mesh.cp_stream(), lightning}; }
 };
 
 }  // namespace fulgur

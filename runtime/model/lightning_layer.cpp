@@ -41,10 +41,6 @@ LightningLayer::LightningLayer(const ModelSpec& model, std::int64_t layer,
   stream.synchronize();
 }
 
-ContextGroup LightningLayer::context_group() const {
-  return {options_.mesh.cp(), options_.mesh.cp_stream(), options_.lightning};
-}
-
 // The sums over the heads of all tp ranks from those of this rank, in place.
 RmsNormParts LightningLayer::whole_rows(const Context& ctx, const Tensor& sums) const {
   options_.mesh.tp().all_reduce(sums, sums, ReduceOp::kSum, ctx.stream, "norm over all heads");
@@ -81,7 +77,7 @@ void LightningLayer::attend(const Context& ctx, const Context& kept, const Batch
   saved.gated = kept.arena.allocate({T, A});
 
   silu_forward({.x = saved.projected, .y = saved.qkv.view({T, 3 * A})}, ctx.stream);
-  lightning_context_forward(ctx, context_group(),
+  lightning_context_forward(ctx, options_.context_group(),
                             {.q = saved.qkv.select(2, 0),
                              .k = saved.qkv.select(2, 1),
                              .v = saved.qkv.select(2, 2),
@@ -136,7 +132,7 @@ void LightningLayer::backward(const Context& ctx, const Batch& batch, const Tens
   }
   rms_norm_backward(norm, ctx.stream);
   const auto dqkv = operands.arena.allocate({T, heads_, 3, head_dim_});
-  lightning_context_backward(ctx, context_group(),
+  lightning_context_backward(ctx, options_.context_group(),
                              {.q = saved.qkv.select(2, 0),
                               .k = saved.qkv.select(2, 1),
                               .v = saved.qkv.select(2, 2),

@@ -41,7 +41,6 @@ class LightningLayer {
  private:
   // From `projected` and `gate` to `gated`, which lies in `kept`.
   void attend(const Context& ctx, const Context& kept, const Batch& batch, Saved& saved) const;
-  ContextGroup context_group() const;
   RmsNormParts whole_rows(const Context& ctx, const Tensor& sums) const;
 
   LayerOptions options_;

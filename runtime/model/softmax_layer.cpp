@@ -36,10 +36,6 @@ SoftmaxLayer::SoftmaxLayer(const ModelSpec& model, std::int64_t layer,
   dout_ = parameters.gradient(prefix + "out");
 }
 
-ContextGroup SoftmaxLayer::context_group() const {
-  return {options_.mesh.cp(), options_.mesh.cp_stream(), options_.lightning};
-}
-
 void SoftmaxLayer::turn(const Context& ctx, const Batch& batch, const Tensor& qkv,
                         RotaryDirection direction) const {
   rotary({.x = qkv.slice(1, 0, heads_ + kv_heads_),
@@ -74,7 +70,7 @@ void SoftmaxLayer::attend(const Context& ctx, const Context& kept, const Batch& 
   const auto T = batch.tokens;
   saved.o = kept.arena.allocate({T, heads_, head_dim_});
   saved.lse = ctx.arena.allocate({T, heads_});
-  ring_attention_forward(ctx, context_group(),
+  ring_attention_forward(ctx, options_.context_group(),
                          {.q = queries(saved.qkv),
                           .k = keys(saved.qkv),
                           .v = values(saved.qkv),
@@ -99,7 +95,7 @@ void SoftmaxLayer::backward(const Context& ctx, const Batch& batch, const Tensor
 
   const auto dqkv = operands.arena.allocate(saved.qkv.dims);
   fill_zero(dqkv, ctx.stream);
-  ring_attention_backward(ctx, context_group(),
+  ring_attention_backward(ctx, options_.context_group(),
                           {.dout = dattended,
                            .q = queries(saved.qkv),
                            .k = keys(saved.qkv),

@@ -42,7 +42,6 @@ class SoftmaxLayer {
             RotaryDirection direction) const;
   // From qkv to o, which lies in `kept`.
   void attend(const Context& ctx, const Context& kept, const Batch& batch, Saved& saved) const;
-  ContextGroup context_group() const;
 
   LayerOptions options_;
   std::int64_t heads_, kv_heads_, head_dim_, rotary_dim_;

@@ -1,5 +1,7 @@
 #include "runtime/train/step_pipeline.hpp"
 
+#include <utility>
+
 #include "kernels/auxiliary_loss.hpp"
 #include "kernels/transfer.hpp"
 
@@ -125,15 +127,29 @@ RoutingStatistics StepPipeline::counters_of(std::int64_t micro_batch, std::size_
           .dropped_local = part(all.dropped_local)};
 }
 
-void StepPipeline::run(const StepData& data, const Tensor& loss, const Tensor& aux_loss,
-                       Stream& compute) {
+void StepPipeline::make_plan(std::int64_t micro_batches) {
+  if (plan_.micro_batches == micro_batches) return;
   const PipelineShape shape{.schedule = job_.pipeline.schedule,
                             .stages = mesh_.layout().pp,
                             .virtual_stages = static_cast<int>(pieces_.size()),
-                            .micro_batches = static_cast<int>(data.micro_batches)};
+                            .micro_batches = static_cast<int>(micro_batches)};
   const int stage = mesh_.dense().pp;
-  const auto passes = pipeline_schedule(shape, stage);
-  const auto slots = plan_slots(passes, shape.virtual_stages);
+  auto passes = pipeline_schedule(shape, stage);
+  const auto num_messages = [&](PipeEnd end) {
+    return static_cast<std::int64_t>(pipe_messages(shape, stage, passes, end).size());
+  };
+  const auto activations_in = num_messages(PipeEnd::kActivationsIn);
+  const auto gradients_in = num_messages(PipeEnd::kGradientsIn);
+  auto slots = plan_slots(passes, shape.virtual_stages);
+  plan_ = {.micro_batches = micro_batches,
+           .passes = std::move(passes),
+           .slots = std::move(slots),
+           .activations_in = activations_in,
+           .gradients_in = gradients_in};
+}
+
+void StepPipeline::run(const StepData& data, const Tensor& loss, const Tensor& aux_loss,
+                       Stream& compute) {
   const Step step{
       .data = data,
       .grid = token_grid(mesh_.layout(), job_.context.order, data.sequences, data.length),
@@ -143,18 +159,16 @@ void StepPipeline::run(const StepData& data, const Tensor& loss, const Tensor& a
       .compute = compute};
   make_pipes(step.grid);
   make_counters(data.micro_batches);
+  make_plan(data.micro_batches);
   for (const auto& counter : {counters_.all.counts, counters_.all.probability_sums,
                               counters_.all.dropped, counters_.all.dropped_local})
     fill_zero(counter, compute);
-  const auto num_messages = [&](PipeEnd end) {
-    return static_cast<std::int64_t>(pipe_messages(shape, stage, passes, end).size());
-  };
-  if (activations_in_) activations_in_->expect(num_messages(PipeEnd::kActivationsIn));
-  if (gradients_in_) gradients_in_->expect(num_messages(PipeEnd::kGradientsIn));
+  if (activations_in_) activations_in_->expect(plan_.activations_in);
+  if (gradients_in_) gradients_in_->expect(plan_.gradients_in);
 
-  for (std::size_t i = 0; i < passes.size(); ++i) {
-    const auto& pass = passes[i];
-    auto& in_flight = slot(static_cast<std::size_t>(pass.virtual_stage), slots.slot[i]);
+  for (std::size_t i = 0; i < plan_.passes.size(); ++i) {
+    const auto& pass = plan_.passes[i];
+    auto& in_flight = slot(static_cast<std::size_t>(pass.virtual_stage), plan_.slots.slot[i]);
     switch (pass.kind) {
       case PassKind::kForward:
         forward(step, pass, in_flight);
@@ -275,8 +289,10 @@ RoutingTotals StepPipeline::routing(Stream& compute) const {
   const auto L = job_.model.layers, E = job_.model.experts, M = counters_.micro_batches;
   const auto here = first_counter_.back();
   auto& stage = mesh_.stage();
-  for (const auto& dropped : {counters_.all.dropped, counters_.all.dropped_local})
-    stage.all_reduce(dropped, dropped, ReduceOp::kSum, compute, "dropped assignments");
+  if (job_.model.capacity_factor > 0) {  // else they are zero on every rank
+    for (const auto& dropped : {counters_.all.dropped, counters_.all.dropped_local})
+      stage.all_reduce(dropped, dropped, ReduceOp::kSum, compute, "dropped assignments");
+  }
   const auto counts = download<std::int32_t>(counters_.all.counts, compute);
   const auto dropped = download<std::int32_t>(counters_.all.dropped, compute);
   const auto dropped_local = download<std::int32_t>(counters_.all.dropped_local, compute);

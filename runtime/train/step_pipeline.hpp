@@ -94,10 +94,18 @@ class StepPipeline {
     std::vector<Buffer> memory;
     RoutingStatistics all;  // with [micro-batch, layers here] in front
   };
+  // What follows from the number of micro-batches alone, and is the same in every step.
+  struct Plan {
+    std::int64_t micro_batches = 0;
+    std::vector<Pass> passes;
+    SlotPlan slots;
+    std::int64_t activations_in = 0, gradients_in = 0;  // messages that come
+  };
   struct Step;  // what the passes of one step share
 
   void make_pipes(const TokenGrid& grid);
   void make_counters(std::int64_t micro_batches);
+  void make_plan(std::int64_t micro_batches);
   RoutingStatistics counters_of(std::int64_t micro_batch, std::size_t piece) const;
   void forward(const Step& step, const Pass& pass, Slot& slot);
   void backward(const Step& step, const Pass& pass, Slot& slot);
@@ -116,6 +124,7 @@ class StepPipeline {
   std::unique_ptr<PipeSender> activations_out_, gradients_out_;
   std::unique_ptr<PipeReceiver> activations_in_, gradients_in_;
   Counters counters_;
+  Plan plan_;
 };
 
 }  // namespace fulgur
