@@ -15,14 +15,7 @@ namespace {
 Device choose_device(const Job& job) {
   if (job.device == DeviceKind::kCpu) return Device::kCpu;
   const int workers = world_size(job.layout), gpus = num_cuda_devices();
-  const bool has_stages = job.layout.pp > 1;
-  if (has_stages && job.device == DeviceKind::kCuda) {
-    throw JobError(fmt::format(
-        "device: cuda cannot have layout.pp = {} yet: messages between stages wait for each other "
-        "on GPUs",
-        job.layout.pp));
-  }
-  if (!has_stages && gpus >= workers && (workers == 1 || has_nccl())) return Device::kCuda;
+  if (gpus >= workers && (workers == 1 || has_nccl())) return Device::kCuda;
   if (job.device == DeviceKind::kAuto) return Device::kCpu;
   throw JobError(
       fmt::format("device: cuda wants a GPU for each of {} workers; this machine has {}{}", workers,

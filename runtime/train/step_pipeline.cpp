@@ -56,6 +56,7 @@ struct StepPipeline::Step {
   bool splits_backward;
   Tensor loss, aux_loss;
   Stream& compute;
+  bool rehearsal = false;  // nothing comes from other stages, nothing goes out
 
   bool is_last(const Pass& pass) const { return pass.micro_batch + 1 == data.micro_batches; }
 };
@@ -81,8 +82,8 @@ StepPipeline::Slot& StepPipeline::slot(std::size_t piece, int index) {
   return slots[static_cast<std::size_t>(index)];
 }
 
-void StepPipeline::make_pipes(const TokenGrid& grid) {
-  if (grid_ && same_sizes(*grid_, grid)) return;
+bool StepPipeline::make_pipes(const TokenGrid& grid) {
+  if (grid_ && same_sizes(*grid_, grid)) return false;
   grid_ = grid;
   const auto cuts = row_cuts(row_count(grid, mesh_.dense().cp), grid.tp);
   const auto tp = static_cast<std::size_t>(mesh_.dense().tp);
@@ -98,6 +99,7 @@ void StepPipeline::make_pipes(const TokenGrid& grid) {
   gradients_out_ = sender(mesh_.gradients_out(), "gradients of activations");
   activations_in_ = receiver(mesh_.activations_in(), "activations");
   gradients_in_ = receiver(mesh_.gradients_in(), "gradients of activations");
+  return true;
 }
 
 void StepPipeline::make_counters(std::int64_t micro_batches) {
@@ -157,9 +159,10 @@ void StepPipeline::run(const StepData& data, const Tensor& loss, const Tensor& a
       .loss = loss,
       .aux_loss = aux_loss,
       .compute = compute};
-  make_pipes(step.grid);
   make_counters(data.micro_batches);
   make_plan(data.micro_batches);
+  if (make_pipes(step.grid) && mesh_.layout().pp > 1 && mesh_.device() == Device::kCuda)
+    rehearse(step);
   for (const auto& counter : {counters_.all.counts, counters_.all.probability_sums,
                               counters_.all.dropped, counters_.all.dropped_local})
     fill_zero(counter, compute);
@@ -186,6 +189,33 @@ void StepPipeline::run(const StepData& data, const Tensor& loss, const Tensor& a
   if (mesh_.stage_rank() != 0) fill_zero(aux_loss, compute);
 }
 
+// A GPU may hold up the launch of a kernel that it has not seen before until all that it runs has ended:
+// the code is loaded first. With a receive among that, which waits for another stage, two stages could
+// wait for each other for ever. So every kernel of the passes runs once before the first receive.
+void StepPipeline::rehearse(const Step& real) {
+  const Buffer memory(mesh_.device(), 2 * sizeof(double));
+  const auto losses = Tensor::contiguous(memory.data(), DType::kFloat64, {2});
+  StepData data = real.data;
+  data.observe = {};
+  const Step step{.data = data,
+                  .grid = real.grid,
+                  .splits_backward = real.splits_backward,
+                  .loss = losses.slice(0, 0, 1),
+                  .aux_loss = losses.slice(0, 1, 1),
+                  .compute = real.compute,
+                  .rehearsal = true};
+  for (std::size_t piece = 0; piece < pieces_.size(); ++piece) {
+    auto& used = slot(piece, 0);
+    Pass pass{.kind = PassKind::kForward, .micro_batch = 0};
+    pass.virtual_stage = static_cast<int>(piece);
+    forward(step, pass, used);
+    backward(step, pass, used);
+    if (step.splits_backward) finish_weights(step, pass, used);
+  }
+  optimizer_.begin_step(step.compute);  // as if nothing had been
+  mesh_.synchronize(step.compute);
+}
+
 void StepPipeline::forward(const Step& step, const Pass& pass, Slot& slot) {
   const auto& piece = pieces_[static_cast<std::size_t>(pass.virtual_stage)];
   slot.scope.emplace(slot.arena);
@@ -196,7 +226,7 @@ void StepPipeline::forward(const Step& step, const Pass& pass, Slot& slot) {
   Tensor x;
   if (!piece.piece().has_embedding) {
     x = slot.arena.allocate({slot.batch.rows, job_.model.hidden});
-    activations_in_->receive(x, step.compute);
+    receive(step, activations_in_, x);
   }
   piece.forward(ctx, slot.batch, x,
                 counters_of(pass.micro_batch, static_cast<std::size_t>(pass.virtual_stage)),
@@ -204,7 +234,16 @@ void StepPipeline::forward(const Step& step, const Pass& pass, Slot& slot) {
   if (step.data.observe && piece.piece().has_head)
     step.data.observe({pass.micro_batch, kFinalNorm, slot.batch, slot.saved.hidden});
   auxiliary_gradient(step, pass, slot);
-  if (!piece.piece().has_head) activations_out_->send(slot.saved.out, step.compute);
+  if (!piece.piece().has_head) send(step, activations_out_, slot.saved.out);
+}
+
+void StepPipeline::receive(const Step& step, const std::unique_ptr<PipeReceiver>& from,
+                           const Tensor& x) {
+  step.rehearsal ? fill_zero(x, step.compute) : from->receive(x, step.compute);
+}
+
+void StepPipeline::send(const Step& step, const std::unique_ptr<PipeSender>& to, const Tensor& x) {
+  if (!step.rehearsal) to->send(x, step.compute);
 }
 
 ForwardHooks StepPipeline::forward_hooks(const Step& step, const Pass& pass, const Batch& batch) {
@@ -258,14 +297,14 @@ void StepPipeline::backward(const Step& step, const Pass& pass, Slot& slot) {
     piece.loss(ctx, slot.batch, slot.saved.hidden,
                1.0f / static_cast<float>(step.data.labelled_tokens), step.loss, gradient);
   } else {
-    gradients_in_->receive(gradient, step.compute);
+    receive(step, gradients_in_, gradient);
   }
   PlaceHook after;
-  if (step.is_last(pass) && !step.splits_backward)
+  if (step.is_last(pass) && !step.splits_backward && !step.rehearsal)
     after = [&](std::int64_t place) { optimizer_.gradients_ready(place, step.compute); };
   piece.backward(ctx, slot.batch, {gradient, slot.dprobability, gradient}, slot.saved, slot.weights,
                  after);
-  if (!piece.piece().has_embedding) gradients_out_->send(gradient, step.compute);
+  if (!piece.piece().has_embedding) send(step, gradients_out_, gradient);
   if (!step.splits_backward) {
     slot.operand_scope.reset();
     slot.scope.reset();
@@ -276,7 +315,7 @@ void StepPipeline::finish_weights(const Step& step, const Pass& pass, Slot& slot
   slot.weights.run(step.compute);
   slot.operand_scope.reset();
   slot.scope.reset();
-  if (!step.is_last(pass)) return;
+  if (!step.is_last(pass) || step.rehearsal) return;
   const auto& piece = pieces_[static_cast<std::size_t>(pass.virtual_stage)].piece();
   const auto ready = [&](std::int64_t place) { optimizer_.gradients_ready(place, step.compute); };
   if (piece.has_head) ready(kHeadPlace);

@@ -103,13 +103,16 @@ class StepPipeline {
   };
   struct Step;  // what the passes of one step share
 
-  void make_pipes(const TokenGrid& grid);
+  bool make_pipes(const TokenGrid& grid);  // true when they are new
   void make_counters(std::int64_t micro_batches);
   void make_plan(std::int64_t micro_batches);
   RoutingStatistics counters_of(std::int64_t micro_batch, std::size_t piece) const;
+  void rehearse(const Step& step);
   void forward(const Step& step, const Pass& pass, Slot& slot);
   void backward(const Step& step, const Pass& pass, Slot& slot);
   void finish_weights(const Step& step, const Pass& pass, Slot& slot);
+  static void receive(const Step& step, const std::unique_ptr<PipeReceiver>& from, const Tensor& x);
+  static void send(const Step& step, const std::unique_ptr<PipeSender>& to, const Tensor& x);
   void auxiliary_gradient(const Step& step, const Pass& pass, Slot& slot);
   ForwardHooks forward_hooks(const Step& step, const Pass& pass, const Batch& batch);
   Slot& slot(std::size_t piece, int index);

@@ -128,6 +128,7 @@ void Link::watch() noexcept {
   lock.unlock();
   release(quiet);
   lock.lock();
+  given_up_.clear();
   released_ = true;
   changed_.notify_all();
 }
@@ -188,7 +189,7 @@ void Link::stop(CommError failure) {
       tell(launched);
     }
   }
-  launched_.clear();
+  given_up_ = std::move(launched_);
   changed_.notify_all();
 }
 

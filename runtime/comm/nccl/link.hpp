@@ -85,7 +85,10 @@ class Link : public std::enable_shared_from_this<Link> {
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<Launched> launched_;     // guarded by mutex_: not known to have ended, in call order
+  std::deque<Launched> launched_;  // guarded by mutex_: not known to have ended, in call order
+  // Guarded by mutex_: what was under way when the link failed. To give an event back may wait for what
+  // the GPU runs, so that comes behind the abort.
+  std::deque<Launched> given_up_;
   std::optional<CommError> failure_;  // guarded by mutex_: the first
   bool closing_ = false;              // guarded by mutex_
   bool released_ = false;             // guarded by mutex_
