@@ -23,6 +23,7 @@ enum class Unit {
   kNone,     // a plain number
   kCount,    // also 4M, 512Ki
   kTokens,   // also "4M tokens"
+  kBytes,    // also 64MiB, 2GB
   kSeconds,  // also 500ms, 5s, 2min, 1h
 };
 

@@ -14,16 +14,16 @@ constexpr std::string_view kIntroduction = R"(# Recipe reference
 This page is written by `fulgur_recipe_reference` from the declarations in `recipes/fields/`: change
 those, then run `build/release/bin/fulgur_recipe_reference > docs/recipe_reference.md`.
 
-A recipe is one YAML file. Keys that are not listed here are errors. Numbers are decimal; where a unit is
-named they may carry one:
+A recipe is a YAML file; [the recipe language](recipe_language.md) tells how it extends others, how values
+are computed from each other, and how they are set on the command line. Keys that are not listed here are
+errors, but for `extends` and `vars`. Numbers are decimal; where a unit is named they may carry one:
 
 | unit | examples |
 |---|---|
 | count | `4096`, `4k` = 4000, `4Ki` = 4096, `1.5M`, `2Gi` |
 | tokens | the same, and `512Ki tokens` |
+| bytes | the same, and `64MiB`, `2GB` |
 | time | `0.5` (seconds), `500ms`, `5s`, `2min`, `1h` |
-
-Every field can be set on the command line too: `train.steps=20`, `data.files=[a.txt, b.txt]`.
 
 *Resume* says what may change when a run goes on from a checkpoint: **fixed** fields make a run what it
 is and may not, **layout** and **free** fields may.
@@ -55,6 +55,8 @@ std::string unit_text(Unit unit) {
       return "count";
     case Unit::kTokens:
       return "tokens";
+    case Unit::kBytes:
+      return "bytes";
     case Unit::kSeconds:
       return "time";
   }

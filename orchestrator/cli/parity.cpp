@@ -99,7 +99,7 @@ std::vector<NamedJob> load_jobs(const ParityOptions& options) {
       const auto loaded = load_recipe(options.recipe, layout_overrides(options, text));
       if (jobs.empty()) {
         jobs.push_back({"one rank", reference_job(loaded.job)});
-        add(to_diagnostics(violations(jobs.front().job), loaded.positions));
+        add(to_diagnostics(violations(jobs.front().job), loaded.provenance));
       }
       jobs.push_back({to_string(loaded.job.layout), loaded.job});
     } catch (const RecipeError& error) {

@@ -48,7 +48,9 @@ void print_final_sample(const Job& job, const std::filesystem::path& checkpoint)
 
 int run_command(const TrainOptions& options) {
   TrainingRun run;
-  run.job = load_recipe(options.recipe, options.overrides).job;
+  auto loaded = load_recipe(options.recipe, options.overrides);
+  run.job = std::move(loaded.job);
+  run.environment = std::move(loaded.environment);
   run.recipe = options.recipe;
   run.resume_command = resume_command(options);
   const auto& job = run.job;

@@ -148,6 +148,10 @@ class Attempt {
     run["pid"] = ::getpid();
     run["updated"] = timestamp();
     if (start_) run["resumed_from"] = start_->step;
+    json::object environment;
+    for (const auto& each : run_.environment)
+      environment[each.name] = each.value;
+    if (!environment.empty()) run["environment"] = std::move(environment);
     if (port != 0) run["port"] = port;
     if (!pids.empty()) run["workers"] = json::array(pids.begin(), pids.end());
     directory_.write("run.json", json::serialize(run) + "\n");

@@ -4,8 +4,10 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "orchestrator/run/run_directory.hpp"
+#include "recipes/dsl/load.hpp"
 #include "recipes/job.hpp"
 #include "runtime/checkpoint/folders.hpp"
 
@@ -27,8 +29,9 @@ std::optional<CheckpointInfo> find_start(const RunDirectory& directory, const Jo
 // A recipe on its way to a run.
 struct TrainingRun {
   Job job;
-  std::filesystem::path recipe;  // as the user named it
-  std::string resume_command;    // for messages
+  std::filesystem::path recipe;                  // as the user named it
+  std::string resume_command;                    // for messages
+  std::vector<EnvironmentUse> environment = {};  // what the recipe read of it, for run.json
 };
 
 // Trains from `start`, or from new weights, to the last step or a stop, and keeps the run directory's

@@ -8,14 +8,13 @@
 #include <utility>
 
 #include "recipes/dsl/scalar.hpp"
+#include "recipes/dsl/secrets.hpp"
 #include "recipes/dsl/suggest.hpp"
 
 namespace fulgur {
 namespace {
 
 using Kind = YamlNode::Kind;
-
-constexpr std::size_t kLongestArgument = 240;
 
 std::string describe(const YamlNode& node) {
   switch (node.kind) {
@@ -57,83 +56,67 @@ std::string_view type_help(FieldType type, const YamlNode& node) {
   return "";
 }
 
-// The same value, every part of it at one position.
-YamlPointer placed(const YamlNode& node, const Position& at) {
-  auto copy = std::make_shared<YamlNode>(node);
-  copy->position = at;
-  for (auto& item : copy->items)
-    item = placed(*item, at);
-  for (auto& entry : copy->entries) {
-    entry.position = at;
-    entry.value = placed(*entry.value, at);
+// As it is written, cut short.
+std::string written(const YamlNode& node) {
+  constexpr std::size_t kMost = 80;
+  std::string text;
+  switch (node.kind) {
+    case Kind::kNull:
+      return "~";
+    case Kind::kScalar:
+      return shortened(node.text, kMost);
+    case Kind::kList:
+      for (const auto& item : node.items) {
+        text += (text.empty() ? "" : ", ") + written(*item);
+        if (text.size() > kMost) break;
+      }
+      return "[" + shortened(text, kMost) + "]";
+    case Kind::kMap:
+      break;
   }
-  return copy;
-}
-
-YamlPointer make_node(Kind kind, std::string text, std::vector<YamlPointer> items,
-                      const Position& at) {
-  return std::make_shared<YamlNode>(
-      YamlNode{.kind = kind, .text = std::move(text), .items = std::move(items), .position = at});
-}
-
-// An override's value: lists and mappings in brackets as YAML, everything else as it is, so that the
-// shell's quotes are the only ones. A single text will do for a list of texts.
-YamlPointer override_value(const Field* field, const std::string& value, const Position& at) {
-  const auto type = field != nullptr ? field->access.type : FieldType::kText;
-  const bool bracket = value.starts_with('[') || value.starts_with('{');
-  if (bracket && (field == nullptr || type != FieldType::kText)) {
-    try {
-      return placed(*parse_yaml(value, kCommandLine), at);
-    } catch (const RecipeError& error) {
-      auto diagnostics = error.diagnostics();
-      for (auto& diagnostic : diagnostics)
-        diagnostic.positions = {at};
-      throw RecipeError(std::move(diagnostics));
-    }
-  }
-  auto scalar = make_node(Kind::kScalar, value, {}, at);
-  return type == FieldType::kTexts ? make_node(Kind::kList, "", {scalar}, at) : scalar;
+  return "{...}";
 }
 
 }  // namespace
 
-Binder::Binder(Position start) : start_(std::move(start)) {}
+Binder::Binder(Position start)
+    : start_(std::move(start)),
+      expander_([this](const Field& field) { return value_of(field); }, problems_) {}
 
-void Binder::collect(const YamlNode& root) {
-  collect_entries("", root);
-}
-
-void Binder::collect_override(const std::string& argument) {
-  const Position at{.source = std::string(kCommandLine),
-                    .text = shortened(argument, kLongestArgument)};
-  const auto equals = argument.find('=');
-  const auto name = argument.substr(0, equals);
-  if (equals == std::string::npos || name.empty())
-    return report("E0113", fmt::format("`{}` is not of the form field=value", shortened(argument)),
-                  at, "");
-  const auto* field = find_field(name);
-  if (field == nullptr && !is_section(name)) return report_unknown_key(name, at);
-  try {
-    collect_at(name, override_value(field, argument.substr(equals + 1), at), at);
-  } catch (const RecipeError& error) {
-    problems_.insert(problems_.end(), error.diagnostics().begin(), error.diagnostics().end());
+Provenance Binder::provenance() const {
+  Provenance made{positions_, expander_.references(), {}};
+  made.positions.insert(expander_.variables().begin(), expander_.variables().end());
+  for (const auto& [name, value] : values_) {
+    auto& settings = made.settings[name];
+    for (const auto* node = value.get(); node != nullptr; node = node->replaced.get())
+      settings.push_back({node->position, written(*node)});
   }
+  return made;
 }
 
 void Binder::collect_entries(const std::string& section, const YamlNode& map) {
   for (const auto& entry : map.entries) {
-    const auto name = section.empty() ? entry.key : section + "." + entry.key;
-    if (const auto dot = entry.key.rfind('.');
-        dot != std::string::npos && find_field(name) != nullptr) {
-      report("E0107", fmt::format("unknown key `{}`", shortened(entry.key)), entry.position,
-             fmt::format("write `{}` below `{}`", entry.key.substr(dot + 1),
-                         entry.key.substr(0, dot)));
-      unknown_.emplace(name);
-    } else if (dot != std::string::npos || (find_field(name) == nullptr && !is_section(name))) {
-      report_unknown_key(name, entry.position);
-    } else {
-      collect_at(name, entry.value, entry.position);
-    }
+    if (section.empty() && entry.key == "vars")
+      expander_.collect_variables(*entry.value, entry.position);
+    else
+      collect_entry(section, entry);
+  }
+}
+
+void Binder::collect_entry(const std::string& section, const YamlEntry& entry) {
+  const auto name = section.empty() ? entry.key : section + "." + entry.key;
+  const auto dot = entry.key.rfind('.');
+  if (is_secret_name(entry.key)) {
+    problems_.push_back(secret_key(entry.key, entry.position));
+  } else if (dot != std::string::npos && find_field(name) != nullptr) {
+    report(
+        "E0107", fmt::format("unknown key `{}`", shortened(entry.key)), entry.position,
+        fmt::format("write `{}` below `{}`", entry.key.substr(dot + 1), entry.key.substr(0, dot)));
+    unknown_.emplace(name);
+  } else if (dot != std::string::npos || (find_field(name) == nullptr && !is_section(name))) {
+    report_unknown_key(name, entry.position);
+  } else {
+    collect_at(name, entry.value, entry.position);
   }
 }
 
@@ -148,6 +131,7 @@ void Binder::collect_at(const std::string& name, const YamlPointer& node, const 
   positions_.insert_or_assign(name, at);
   if (node->kind == Kind::kMap) return collect_entries(name, *node);
   if (node->kind == Kind::kNull) return;  // a section with nothing in it
+  unknown_.insert(name);
   report("E0109", fmt::format("`{}` must be a mapping of keys, not {}", name, describe(*node)),
          node->position, fmt::format("keys: {}", fmt::join(keys_of(name), ", ")));
 }
@@ -157,18 +141,10 @@ void Binder::report(const char* code, std::string message, const Position& at, s
 }
 
 void Binder::report_unknown_key(const std::string& name, const Position& at) {
-  auto dot = name.rfind('.');
-  while (dot != std::string::npos && !is_section(name.substr(0, dot)))
-    dot = dot == 0 ? std::string::npos : name.rfind('.', dot - 1);
-  const auto section = dot == std::string::npos ? "" : name.substr(0, dot);
-  const auto key = dot == std::string::npos ? name : name.substr(dot + 1);
-  const auto where = section.empty() ? "a recipe" : fmt::format("`{}`", section);
-  problems_.push_back({"E0107",
-                       fmt::format("unknown key `{}`", shortened(key)),
-                       {at},
-                       "not a key of " + where,
-                       suggest_key(section, key)});
+  problems_.push_back(unknown_key(name, at));
   // What was meant is not missing, too.
+  const auto section = section_of(name);
+  const auto key = section.empty() ? name : name.substr(section.size() + 1);
   if (const auto meant = nearest(key, keys_of(section)); !meant.empty())
     unknown_.insert(section.empty() ? meant : section + "." + meant);
 }
@@ -189,18 +165,39 @@ Position Binder::section_position(std::string_view name) const {
   return start_;
 }
 
-void Binder::bind() {
-  for (const auto& field : fields()) {
-    const auto value = values_.find(field.name);
-    if (value == values_.end()) {
-      bind_left_out(field);
-    } else {
-      bind_given(field, *value->second);
-    }
-  }
+void Binder::bind(const YamlNode& root) {
+  collect_entries("", root);
+  for (const auto& field : fields())
+    bind_field(field);
+  expander_.report_unused_variables(root);
 }
 
-void Binder::bind_given(const Field& field, const YamlNode& node) {
+// Binds the fields that it needs before it.
+void Binder::bind_field(const Field& field) {
+  if (bound_.contains(field.name)) return;
+  const std::string name(field.name);
+  const auto at = positions_.find(name);
+  const auto entry = expander_.enter(name, at != positions_.end() ? at->second : start_);
+  const auto value = values_.find(name);
+  if (value == values_.end())
+    bind_left_out(field);
+  else
+    bind_given(field, value->second);
+  bound_.insert(name);
+}
+
+ExpressionValue Binder::value_of(const Field& field) {
+  bind_field(field);
+  if (unknown_.contains(field.name)) throw Expander::Unknown{};
+  const auto value = field.access.get(job_);
+  const auto unit = field.unit == Unit::kCount ? Unit::kNone : field.unit;
+  if (const auto* integer = std::get_if<std::int64_t>(&value))
+    return Quantity{static_cast<double>(*integer), unit};
+  if (const auto* real = std::get_if<double>(&value)) return Quantity{*real, unit};
+  return std::get<std::string>(value);
+}
+
+void Binder::bind_given(const Field& field, const YamlPointer& node) {
   const auto value = convert(field, node);
   if (!value) {
     unknown_.emplace(field.name);
@@ -212,7 +209,7 @@ void Binder::bind_given(const Field& field, const YamlNode& node) {
     report("E0111",
            fmt::format("{} = {}: it must be {}", field.name, to_string(*value),
                        to_string(field.range)),
-           node.position, "");
+           node->position, "");
     unknown_.emplace(field.name);
   }
 }
@@ -233,6 +230,7 @@ void Binder::bind_left_out(const Field& field) {
   for (const auto input : field.inputs) {
     const auto* read = find_field(input);
     if (read == nullptr) continue;
+    bind_field(*read);
     if (unknown_.contains(input) || !range_violations(*read, job_).empty()) {
       unknown_.emplace(field.name);
       return;
@@ -249,15 +247,18 @@ void Binder::bind_left_out(const Field& field) {
   }
 }
 
-std::optional<FieldValue> Binder::convert(const Field& field, const YamlNode& node) {
+std::optional<FieldValue> Binder::convert(const Field& field, const YamlPointer& node) {
   const auto type = field.access.type;
-  if (type == FieldType::kIntegers || type == FieldType::kTexts) return convert_list(field, node);
+  if (type == FieldType::kIntegers || type == FieldType::kTexts) return convert_list(field, *node);
   return convert_scalar(field, type, node);
 }
 
 std::optional<FieldValue> Binder::convert_scalar(const Field& field, FieldType type,
-                                                 const YamlNode& node) {
+                                                 const YamlPointer& written_node) {
   const bool number = type == FieldType::kInteger || type == FieldType::kReal;
+  const auto expanded = expander_.expanded(std::string(field.name), written_node, number);
+  if (expanded == nullptr) return std::nullopt;
+  const auto& node = *expanded;
   if (node.kind != Kind::kScalar || (number && node.quoted)) {
     report("E0109",
            fmt::format("`{}` must be {}, not {}", field.name, wanted(type), describe(node)),
@@ -303,7 +304,7 @@ std::optional<FieldValue> Binder::convert_list(const Field& field, const YamlNod
   for (const auto& item : node.items) {
     const bool integers = type == FieldType::kIntegers;
     const auto value =
-        convert_scalar(field, integers ? FieldType::kInteger : FieldType::kText, *item);
+        convert_scalar(field, integers ? FieldType::kInteger : FieldType::kText, item);
     good = good && value.has_value();
     if (!value) continue;
     if (integers)

@@ -5,52 +5,60 @@
 #include <string>
 #include <vector>
 
+#include "recipes/dsl/expander.hpp"
 #include "recipes/dsl/load.hpp"
 #include "recipes/dsl/yaml_tree.hpp"
 #include "recipes/fields.hpp"
 
 namespace fulgur {
 
-// Makes a Job of YAML values: collects them by dotted name, converts them to the fields' types, derives
-// what is left out. Goes on after a mistake; what it could not make out is in unknown().
+// Makes a Job of a recipe's values: collects them by dotted name, evaluates their expressions, converts
+// them to the fields' types, derives what is left out. Goes on after a mistake; what it could not make
+// out is in unknown().
 class Binder {
  public:
   // `start` is where a field that is missing altogether is reported.
   explicit Binder(Position start);
+  Binder(const Binder&) = delete;
+  Binder& operator=(const Binder&) = delete;
 
-  // The values of a recipe, which is a mapping; of an override, whose values win over those collected before.
-  void collect(const YamlNode& root);
-  void collect_override(const std::string& argument);
-
-  // After all values are collected.
-  void bind();
+  // Takes all values of a recipe, which is a mapping, and binds every field.
+  void bind(const YamlNode& root);
 
   Job& job() noexcept { return job_; }
-  const Positions& positions() const noexcept { return positions_; }
   const FieldNames& unknown() const noexcept { return unknown_; }
   std::vector<Diagnostic>& problems() noexcept { return problems_; }
+  const std::vector<EnvironmentUse>& environment() const noexcept {
+    return expander_.environment();
+  }
+  Provenance provenance() const;
 
  private:
   void collect_at(const std::string& name, const YamlPointer& node, const Position& at);
   void collect_entries(const std::string& section, const YamlNode& map);
+  void collect_entry(const std::string& section, const YamlEntry& entry);
   void report(const char* code, std::string message, const Position& at, std::string help);
   void report_unknown_key(const std::string& name, const Position& at);
   bool is_unknown(std::string_view name) const;  // it, or a section that it lies in
   Position section_position(std::string_view name) const;
 
-  void bind_given(const Field& field, const YamlNode& node);
+  void bind_field(const Field& field);
+  void bind_given(const Field& field, const YamlPointer& node);
   void bind_left_out(const Field& field);
-  std::optional<FieldValue> convert(const Field& field, const YamlNode& node);
+  ExpressionValue value_of(const Field& field);
+  std::optional<FieldValue> convert(const Field& field, const YamlPointer& node);
   std::optional<FieldValue> convert_scalar(const Field& field, FieldType type,
-                                           const YamlNode& node);
+                                           const YamlPointer& node);
   std::optional<FieldValue> convert_list(const Field& field, const YamlNode& node);
 
   Job job_;
   Position start_;
   Positions positions_;
   std::map<std::string, YamlPointer, std::less<>> values_;
+  FieldNames bound_;
   FieldNames unknown_;
   std::vector<Diagnostic> problems_;
+  Expander expander_;
 };
 
 }  // namespace fulgur

@@ -46,21 +46,22 @@ bool is_control(char c) {
   return (code < 0x20 && c != '\t' && c != '\n' && c != '\r') || code == 0x7F;
 }
 
-void check_text(const std::filesystem::path& path, std::string_view text) {
+}  // namespace
+
+std::string text_fault(std::string_view text) {
   std::size_t line = 1;
   for (std::size_t at = 0; at < text.size();) {
     const auto length = character_length(text, at);
-    if (length == 0) refuse(path, fmt::format("line {} is not UTF-8 (byte {})", line, at));
+    if (length == 0) return fmt::format("line {} is not UTF-8 (byte {})", line, at);
     if (is_control(text[at])) {
-      refuse(path, fmt::format("line {} has a control character ({:#04x}): this is no text", line,
-                               static_cast<unsigned char>(text[at])));
+      return fmt::format("line {} has a control character ({:#04x}): this is no text", line,
+                         static_cast<unsigned char>(text[at]));
     }
     if (text[at] == '\n') ++line;
     at += length;
   }
+  return "";
 }
-
-}  // namespace
 
 std::string read_recipe_text(const std::filesystem::path& path) {
   std::error_code error;
@@ -75,7 +76,7 @@ std::string read_recipe_text(const std::filesystem::path& path) {
   if (file.bad()) refuse(path, "cannot be read");
   text.resize(static_cast<std::size_t>(file.gcount()));
   if (text.size() > kMaxRecipeBytes) refuse(path, "is larger than 1 MiB");
-  check_text(path, text);
+  if (const auto fault = text_fault(text); !fault.empty()) refuse(path, fault);
   return text;
 }
 

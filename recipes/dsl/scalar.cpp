@@ -74,6 +74,8 @@ bool fits(Measure measure, Unit unit) {
       return measure == Measure::kMultiple;
     case Unit::kTokens:
       return measure == Measure::kMultiple || measure == Measure::kTokens;
+    case Unit::kBytes:
+      return measure == Measure::kMultiple || measure == Measure::kBytes;
     case Unit::kSeconds:
       return measure == Measure::kTime;
   }
@@ -104,13 +106,85 @@ std::string_view wanted(Unit unit) {
       return "takes a count, such as 512, 4k or 2Mi";
     case Unit::kTokens:
       return "takes tokens, such as 8192, 64k or 512Ki tokens";
+    case Unit::kBytes:
+      return "takes a number of bytes, such as 4096, 64MiB or 2GB";
     case Unit::kSeconds:
       return "takes a time, such as 500ms, 5s, 2min or 1h";
   }
   return "";
 }
 
-// The length of the number at the front: sign, digits, fraction, exponent; 0 when there is none.
+bool has_leading_zero(std::string_view number) {
+  if (number.starts_with('-') || number.starts_with('+')) number.remove_prefix(1);
+  return number.size() > 1 && number[0] == '0' &&
+         std::isdigit(static_cast<unsigned char>(number[1])) != 0;
+}
+
+Unit unit_of(Measure measure) {
+  switch (measure) {
+    case Measure::kTokens:
+      return Unit::kTokens;
+    case Measure::kBytes:
+      return Unit::kBytes;
+    case Measure::kTime:
+      return Unit::kSeconds;
+    case Measure::kNone:
+    case Measure::kMultiple:
+      break;
+  }
+  return Unit::kNone;
+}
+
+ScalarError not_a_number(std::string_view text, std::string_view kind) {
+  ScalarError error{"E0109", fmt::format("must be {}, not `{}`", kind, shortened(text)), ""};
+  constexpr std::array<std::string_view, 6> kWords = {"yes", "no", "on", "off", "true", "false"};
+  if (std::find(kWords.begin(), kWords.end(), text) != kWords.end())
+    error.help = "there are no truth values here: write a number";
+  return error;
+}
+
+struct Parts {
+  std::string_view number;  // without a leading +
+  Suffix suffix;
+};
+
+// Without a unit that is wanted, every suffix fits.
+std::variant<Parts, ScalarError> split(std::string_view text, std::optional<Unit> unit,
+                                       std::string_view kind) {
+  const auto length = number_length(text);
+  if (length == 0) return not_a_number(text, kind);
+  auto number = text.substr(0, length);
+  const auto rest = trim(text.substr(length));
+  if (has_leading_zero(number)) {
+    return ScalarError{
+        "E0109", fmt::format("must be {} without a leading 0, not `{}`", kind, shortened(text)),
+        "YAML 1.1 reads a leading 0 as octal, YAML 1.2 as decimal: leave it away"};
+  }
+  const auto suffix = find_suffix(rest);
+  if (!suffix) {
+    return ScalarError{"E0110", fmt::format("has the unknown unit `{}`", shortened(rest)),
+                       unit ? fmt::format("it {}", wanted(*unit)) : ""};
+  }
+  if (unit && !fits(suffix->measure, *unit)) {
+    return ScalarError{
+        "E0110",
+        fmt::format("{}, but `{}` is {}", wanted(*unit), shortened(text), name(suffix->measure)),
+        ""};
+  }
+  if (number.starts_with('+')) number.remove_prefix(1);
+  return Parts{number, *suffix};
+}
+
+std::optional<double> to_double(std::string_view number) {
+  double value = 0;
+  const auto* end = number.data() + number.size();
+  const auto [stop, error] = std::from_chars(number.data(), end, value);
+  if (error != std::errc() || stop != end) return std::nullopt;
+  return value;
+}
+
+}  // namespace
+
 std::size_t number_length(std::string_view text) {
   const auto digits = [text](std::size_t at) {
     while (at < text.size() && std::isdigit(static_cast<unsigned char>(text[at])) != 0)
@@ -135,59 +209,31 @@ std::size_t number_length(std::string_view text) {
   return end;
 }
 
-bool has_leading_zero(std::string_view number) {
-  if (number.starts_with('-') || number.starts_with('+')) number.remove_prefix(1);
-  return number.size() > 1 && number[0] == '0' &&
-         std::isdigit(static_cast<unsigned char>(number[1])) != 0;
-}
-
-ScalarError not_a_number(std::string_view text, std::string_view kind) {
-  ScalarError error{"E0109", fmt::format("must be {}, not `{}`", kind, shortened(text)), ""};
-  constexpr std::array<std::string_view, 6> kWords = {"yes", "no", "on", "off", "true", "false"};
-  if (std::find(kWords.begin(), kWords.end(), text) != kWords.end())
-    error.help = "there are no truth values here: write a number";
-  return error;
-}
-
-struct Parts {
-  std::string_view number;  // without a leading +
-  Suffix suffix;
-};
-
-std::variant<Parts, ScalarError> split(std::string_view text, Unit unit, std::string_view kind) {
-  const auto length = number_length(text);
-  if (length == 0) return not_a_number(text, kind);
-  auto number = text.substr(0, length);
-  const auto rest = trim(text.substr(length));
-  if (has_leading_zero(number)) {
-    return ScalarError{
-        "E0109", fmt::format("must be {} without a leading 0, not `{}`", kind, shortened(text)),
-        "YAML 1.1 reads a leading 0 as octal, YAML 1.2 as decimal: leave it away"};
+std::string_view kind_of(Unit unit) {
+  switch (unit) {
+    case Unit::kTokens:
+      return name(Measure::kTokens);
+    case Unit::kBytes:
+      return name(Measure::kBytes);
+    case Unit::kSeconds:
+      return name(Measure::kTime);
+    case Unit::kNone:
+    case Unit::kCount:
+      break;
   }
-  const auto suffix = find_suffix(rest);
-  if (!suffix) {
-    return ScalarError{"E0110", fmt::format("has the unknown unit `{}`", shortened(rest)),
-                       fmt::format("it {}", wanted(unit))};
-  }
-  if (!fits(suffix->measure, unit)) {
-    return ScalarError{
-        "E0110",
-        fmt::format("{}, but `{}` is {}", wanted(unit), shortened(text), name(suffix->measure)),
-        ""};
-  }
-  if (number.starts_with('+')) number.remove_prefix(1);
-  return Parts{number, *suffix};
+  return "a plain number";
 }
 
-std::optional<double> to_double(std::string_view number) {
-  double value = 0;
-  const auto* end = number.data() + number.size();
-  const auto [stop, error] = std::from_chars(number.data(), end, value);
-  if (error != std::errc() || stop != end) return std::nullopt;
-  return value;
+std::variant<Quantity, ScalarError> parse_quantity(std::string_view text) {
+  const auto parts = split(text, std::nullopt, "a number");
+  if (const auto* error = std::get_if<ScalarError>(&parts)) return *error;
+  const auto& [number, suffix] = std::get<Parts>(parts);
+  const auto value = to_double(number);
+  if (!value)
+    return ScalarError{"E0111", fmt::format("is out of a double's range: `{}`", shortened(text)),
+                       ""};
+  return Quantity{*value * suffix.factor, unit_of(suffix.measure)};
 }
-
-}  // namespace
 
 std::variant<std::int64_t, ScalarError> parse_integer(std::string_view text, Unit unit) {
   constexpr double kExact = 9007199254740992.0;  // 2^53

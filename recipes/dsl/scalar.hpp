@@ -16,6 +16,19 @@ struct ScalarError {
   std::string help;
 };
 
+// A number with the kind that its unit gives it: kNone, kTokens, kBytes or kSeconds.
+struct Quantity {
+  double value = 0;
+  Unit unit = Unit::kNone;
+};
+std::variant<Quantity, ScalarError> parse_quantity(std::string_view text);
+
+// The length of the number at the front: sign, digits, fraction, exponent; 0 when there is none.
+std::size_t number_length(std::string_view text);
+
+// "a number of tokens".
+std::string_view kind_of(Unit unit);
+
 // Numbers as YAML 1.2 writes them, in decimal, with the units of the field: "2M", "512Ki tokens", "1.5k",
 // "1e-4", "5s". k, M, G, T are powers of 1000, Ki, Mi, Gi, Ti of 1024; times come out in seconds. A
 // number with a leading 0 is refused: YAML 1.1 reads it as octal.

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <vector>
 
 #include "recipes/fields.hpp"
@@ -59,8 +60,14 @@ std::string nearest(std::string_view text, std::span<const std::string> candidat
   return best;
 }
 
+std::span<const std::string_view> special_keys() noexcept {
+  static constexpr auto kKeys = std::to_array<std::string_view>({"extends", "vars"});
+  return kKeys;
+}
+
 std::string suggest_key(std::string_view section, std::string_view key) {
-  const auto keys = keys_of(section);
+  auto keys = keys_of(section);
+  if (section.empty()) keys.insert(keys.end(), special_keys().begin(), special_keys().end());
   auto here = fmt::format("keys here: {}", fmt::join(keys, ", "));
   if (const auto near = nearest(key, keys); !near.empty())
     return fmt::format("did you mean `{}`?   ({})", near, here);
@@ -71,6 +78,24 @@ std::string suggest_key(std::string_view section, std::string_view key) {
                : fmt::format("this key exists under `{}`   ({})", name.substr(0, dot), here);
   }
   return here;
+}
+
+std::string section_of(std::string_view name) {
+  auto dot = name.rfind('.');
+  while (dot != std::string_view::npos && !is_section(name.substr(0, dot)))
+    dot = dot == 0 ? std::string_view::npos : name.rfind('.', dot - 1);
+  return dot == std::string_view::npos ? "" : std::string(name.substr(0, dot));
+}
+
+Diagnostic unknown_key(std::string_view name, const Position& at) {
+  const auto section = section_of(name);
+  const auto key = section.empty() ? name : name.substr(section.size() + 1);
+  const auto where = section.empty() ? "a recipe" : fmt::format("`{}`", section);
+  return {"E0107",
+          fmt::format("unknown key `{}`", shortened(key)),
+          {at},
+          "not a key of " + where,
+          suggest_key(section, key)};
 }
 
 }  // namespace fulgur

@@ -33,8 +33,8 @@ std::vector<std::string> split_lines(const std::string& text) {
 // neither where an alias stands nor that a key stands there twice, and can be cyclic.
 class TreeBuilder : public YAML::EventHandler {
  public:
-  TreeBuilder(const std::string& text, std::string_view source)
-      : source_(source), lines_(split_lines(text)) {}
+  TreeBuilder(const std::string& text, std::string_view source, std::size_t& nodes_left)
+      : source_(source), lines_(split_lines(text)), nodes_left_(nodes_left) {}
 
   YamlPointer take() { return std::move(root_); }
   const std::vector<Diagnostic>& duplicates() const { return duplicates_; }
@@ -138,10 +138,10 @@ class TreeBuilder : public YAML::EventHandler {
 
   // Before anything is built, so that a small file cannot become large.
   void count(std::size_t nodes, const YAML::Mark& mark) {
-    count_ += nodes;
-    if (count_ > kMaxYamlNodes)
+    if (nodes > nodes_left_)
       refuse("E0104", fmt::format("more than {} values, aliases followed", kMaxYamlNodes), mark,
              "");
+    nodes_left_ -= nodes;
   }
 
   void add(std::shared_ptr<YamlNode> added, YAML::anchor_t anchor, std::size_t size) {
@@ -194,13 +194,18 @@ class TreeBuilder : public YAML::EventHandler {
   std::vector<Open> stack_;
   std::map<YAML::anchor_t, Anchor> anchors_;
   std::vector<Diagnostic> duplicates_;
-  std::size_t count_ = 0;
+  std::size_t& nodes_left_;
 };
 
 }  // namespace
 
 YamlPointer parse_yaml(const std::string& text, std::string_view source) {
-  TreeBuilder builder(text, source);
+  auto nodes_left = kMaxYamlNodes;
+  return parse_yaml(text, source, nodes_left);
+}
+
+YamlPointer parse_yaml(const std::string& text, std::string_view source, std::size_t& nodes_left) {
+  TreeBuilder builder(text, source, nodes_left);
   std::istringstream stream(text);
   try {
     YAML::Parser parser(stream);

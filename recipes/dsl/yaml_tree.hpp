@@ -28,6 +28,7 @@ struct YamlNode {
   std::vector<YamlPointer> items;
   std::vector<YamlEntry> entries;
   Position position;
+  YamlPointer replaced;  // the value of an earlier layer that this one took the place of
 };
 
 inline constexpr int kMaxYamlDepth = 64;
@@ -36,6 +37,8 @@ inline constexpr std::size_t kMaxYamlNodes = 100'000;  // where an alias counts 
 // Reads one document. Throws RecipeError for a text that is not YAML (E0102), is empty or goes on with a
 // second document, breaks a limit, refers to itself, has a key twice in a mapping, or uses tags, merge
 // keys or keys that are not text. Nothing is interpreted: `010` is the text 010.
+// `nodes_left` is what documents that are read together may have; what this one has is taken off.
+YamlPointer parse_yaml(const std::string& text, std::string_view source, std::size_t& nodes_left);
 YamlPointer parse_yaml(const std::string& text, std::string_view source);
 
 }  // namespace fulgur

@@ -7,33 +7,12 @@
 #include <string>
 
 #include "recipes/job_json.hpp"
-#include "tests/recipes/recipe_files.hpp"
-#include "tests/support/temporary_directory.hpp"
+#include "tests/recipes/dsl/recipe_folder.hpp"
 
 namespace fulgur {
 namespace {
 
-// A folder with text.txt and a recipe that loads, changed by the tests.
-struct Folder {
-  explicit Folder(const std::string& recipe = test::kGoodRecipe) {
-    test::write_file(directory.path() / "text.txt", "some text\n");
-    test::write_file(path, recipe);
-  }
-  LoadedRecipe load(const std::vector<std::string>& overrides = {}) const {
-    return load_recipe(path, overrides);
-  }
-  std::vector<Diagnostic> problems(const std::vector<std::string>& overrides = {}) const {
-    try {
-      load(overrides);
-    } catch (const RecipeError& error) {
-      return error.diagnostics();
-    }
-    return {};
-  }
-
-  test::TemporaryDirectory directory;
-  std::filesystem::path path = directory.path() / "recipe.yaml";
-};
+using Folder = test::RecipeFolder;
 
 TEST_SUITE("recipes/dsl/load") {
   TEST_CASE("a recipe becomes a job with defaults and derived values") {
@@ -75,7 +54,7 @@ TEST_SUITE("recipes/dsl/load") {
 
   TEST_CASE("every value that is given has its position, and others have none") {
     const Folder folder;
-    const auto positions = folder.load().positions;
+    const auto positions = folder.load().provenance.positions;
     const auto& layers = positions.at("model.layers");
     CHECK(layers.line == 4);
     CHECK(layers.column == 11);
@@ -100,7 +79,7 @@ TEST_SUITE("recipes/dsl/load") {
     CHECK(loaded.job.optimizer.weight_decay == 0);
     CHECK(loaded.job.optimizer.learning_rate.peak == 2e-3);
     CHECK(loaded.job.optimizer.beta1 == 0.9);
-    const auto& at = loaded.positions.at("train.steps");
+    const auto& at = loaded.provenance.positions.at("train.steps");
     CHECK(at.source == kCommandLine);
     CHECK(at.line == 0);
     CHECK(at.text == "train.steps=7");
@@ -181,7 +160,7 @@ TEST_SUITE("recipes/dsl/load") {
     const Folder folder(recipe);
     const auto loaded = folder.load();
     CHECK(loaded.job.model.heads == 4);
-    CHECK(loaded.positions.at("model.heads").line == 6);
+    CHECK(loaded.provenance.positions.at("model.heads").line == 6);
   }
 
   TEST_CASE("a recipe that cannot be read is refused by its path") {
