@@ -107,6 +107,9 @@ void router_forward(const RouterForward&, Stream&) {
 void router_backward(const RouterBackward&, Stream&) {
   refuse("router_backward");
 }
+void router_replay(const RouterReplay&, Stream&) {
+  refuse("router_replay");
+}
 
 void key_runs(const KeyRuns&, Stream&) {
   refuse("key_runs");

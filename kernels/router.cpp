@@ -46,4 +46,18 @@ void router_backward(const RouterBackward& args, Stream& stream) {
                                          : cuda::router_backward(args, stream);
 }
 
+void router_replay(const RouterReplay& args, Stream& stream) {
+  expect_floats(args.reference, {kAny, kAny}, "router_replay: reference");
+  expect_floats(args.weights, {args.reference.dims[0], kAny}, "router_replay: weights");
+  const auto T = args.reference.dims[0], E = args.reference.dims[1], k = args.weights.dims[1];
+  expect_choices(k, E, "router_replay: weights");
+  expect_floats(args.probabilities, {T, E}, "router_replay: probabilities");
+  expect_ints(args.experts, {T, k}, "router_replay: experts");
+  expect_ints(args.counts, {E}, "router_replay: counts");
+  expect_ints(args.replayed, {1}, "router_replay: replayed");
+  if (T == 0 || k == E) return;
+  return stream.device() == Device::kCpu ? cpu::router_replay(args, stream)
+                                         : cuda::router_replay(args, stream);
+}
+
 }  // namespace fulgur

@@ -31,10 +31,24 @@ struct RouterBackward {
   Tensor dweights, dprobability, probabilities, weights, experts, dlogits;
 };
 
-// Throw std::invalid_argument, naming the tensor, when dims or dtypes do not fit together; in the
-// backward pass the queued work does so for an expert outside [0, E).
+// Takes another run's choice for the tokens of which rounding alone can have decided it. `reference` [T, E]
+// are the probabilities of that run. Where its k-th largest and the next one are near,
+//
+//   p_k - p_(k+1) <= gap p_k,
+//
+// and the k experts that it chose are not those of this run: experts = those of the reference, in its
+// order; weights as in router_forward, of this run's probabilities; counts as if these had been chosen;
+// replayed [1] int32 += 1. Everything else stays as router_forward left it.
+struct RouterReplay {
+  Tensor reference, probabilities, weights, experts, counts, replayed;
+  double gap = 0;
+};
+
+// Throw std::invalid_argument, naming the tensor, when dims or dtypes do not fit together; the queued work
+// of router_backward and router_replay does so for an expert outside [0, E).
 // Cost: O(T E k).
 void router_forward(const RouterForward& args, Stream& stream);
 void router_backward(const RouterBackward& args, Stream& stream);
+void router_replay(const RouterReplay& args, Stream& stream);
 
 }  // namespace fulgur

@@ -113,6 +113,54 @@ __global__ void backward_kernel(Backward args) {
   }
 }
 
+struct Replay {
+  const float *reference, *p;
+  float* weights;
+  std::int32_t *experts, *counts, *replayed;
+  std::int64_t T, E, k;
+  double gap;
+};
+__global__ void replay_kernel(Replay args) {
+  const auto t = std::int64_t{blockIdx.x} * kTokensOfBlock + threadIdx.x / kWarp;
+  const auto lane = threadIdx.x % kWarp;
+  if (t >= args.T) return;
+  const auto E = static_cast<std::int32_t>(args.E);
+  const float *reference = args.reference + t * args.E, *p = args.p + t * args.E;
+  auto* experts = args.experts + t * args.k;
+  const Candidate before_all{INFINITY, -1};
+
+  bool differs = false;
+  auto last = before_all;
+  for (std::int64_t j = 0; j < args.k; ++j) {
+    last = next_best(reference, E, last, lane);
+    bool is_chosen = false;
+    for (std::int64_t i = lane; i < args.k; i += kWarp) {
+      require(experts[i] >= 0 && experts[i] < E);
+      is_chosen = is_chosen || experts[i] == last.expert;
+    }
+    differs = differs || __any_sync(kAllLanes, is_chosen) == 0;
+  }
+  const auto next = next_best(reference, E, last, lane);
+  const bool is_near_tie = static_cast<double>(last.p) - static_cast<double>(next.p) <=
+                           args.gap * static_cast<double>(last.p);
+  if (!differs || !is_near_tie) return;
+
+  double sum = 0;
+  auto chosen = before_all;
+  for (std::int64_t j = 0; j < args.k; ++j) {
+    chosen = next_best(reference, E, chosen, lane);
+    sum += static_cast<double>(p[chosen.expert]);
+    if (lane != 0) continue;
+    atomicAdd(args.counts + experts[j], -1);
+    experts[j] = chosen.expert;
+    atomicAdd(args.counts + experts[j], 1);
+  }
+  if (lane == 0) atomicAdd(args.replayed, 1);
+  __syncwarp();
+  for (std::int64_t j = lane; j < args.k; j += kWarp)
+    args.weights[t * args.k + j] = static_cast<float>(p[experts[j]] / sum);
+}
+
 }  // namespace
 
 void router_forward(const RouterForward& args, Stream& stream) {
@@ -147,6 +195,22 @@ void router_backward(const RouterBackward& args, Stream& stream) {
   backward_kernel<<<grid_size(divide_up(backward.T, kTokensOfBlock)), kThreads, 0,
                     native(stream)>>>(backward);
   check_launch("router_backward");
+}
+
+void router_replay(const RouterReplay& args, Stream& stream) {
+  const Replay replay{.reference = args.reference.as<float>(),
+                      .p = args.probabilities.as<float>(),
+                      .weights = args.weights.as<float>(),
+                      .experts = args.experts.as<std::int32_t>(),
+                      .counts = args.counts.as<std::int32_t>(),
+                      .replayed = args.replayed.as<std::int32_t>(),
+                      .T = args.reference.dims[0],
+                      .E = args.reference.dims[1],
+                      .k = args.weights.dims[1],
+                      .gap = args.gap};
+  replay_kernel<<<grid_size(divide_up(replay.T, kTokensOfBlock)), kThreads, 0, native(stream)>>>(
+      replay);
+  check_launch("router_replay");
 }
 
 }  // namespace fulgur::cuda

@@ -16,6 +16,7 @@ void ControlHost::report(const StepReport& report) {
                         .tokens_per_second = report.tokens_per_second,
                         .drop_rate = report.drop_rate,
                         .local_drop_rate = report.local_drop_rate,
+                        .replayed = report.replayed,
                         .expert_counts = report.expert_counts});
 }
 

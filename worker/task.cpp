@@ -44,6 +44,12 @@ std::filesystem::path checkpoints_of(const Job& job) {
   return std::filesystem::path(job.run_directory) / "checkpoints";
 }
 
+// Without a reference this run is one.
+Recording recording_of(const Assignment& assignment) {
+  if (assignment.source.empty()) return {.double_sums = true};
+  return {.reference = assignment.source};
+}
+
 std::string train_task(const Assignment& assignment, const Job& job, ControlClient& client,
                        FlightRecorder& recorder) {
   check_rules(job);
@@ -52,8 +58,9 @@ std::string train_task(const Assignment& assignment, const Job& job, ControlClie
   const Workplace workplace(job, store, recorder, Rank{static_cast<int>(assignment.rank)});
   std::optional<std::filesystem::path> resume;
   if (!assignment.checkpoint.empty()) resume = assignment.checkpoint;
-  const auto end = assignment.task == "record" ? record_steps(job, workplace.place(), host)
-                                               : train(job, workplace.place(), resume, host);
+  const auto end = assignment.task == "record"
+                       ? record_steps(job, workplace.place(), host, recording_of(assignment))
+                       : train(job, workplace.place(), resume, host);
   return end == TrainEnd::kComplete ? "complete" : "stopped";
 }
 

@@ -43,7 +43,7 @@ struct Assignment {
   std::int64_t attempt = 0;
   std::string job;          // JSON of the Job
   std::string checkpoint;   // to resume from, generate from or export
-  std::string source;       // import: the folder to read
+  std::string source;       // import: the folder to read; record: the checkpoints of the reference
   std::string destination;  // import: the run directory; export: the folder to write
 };
 
@@ -75,6 +75,7 @@ struct StepDone {
   double seconds = 0;
   double tokens_per_second = 0;
   double drop_rate = 0, local_drop_rate = 0;
+  std::int64_t replayed = 0;                // in parity: tokens that took the reference's choice
   std::vector<std::int64_t> expert_counts;  // layer after layer
 };
 struct ShardWritten {
@@ -140,7 +141,7 @@ BOOST_DESCRIBE_STRUCT(StoreValue, (), (key, value))
 BOOST_DESCRIBE_STRUCT(Heartbeat, (), (section, collective))
 BOOST_DESCRIBE_STRUCT(StepDone, (),
                       (step, tokens, loss, aux_loss, gradient_norm, learning_rate, seconds,
-                       tokens_per_second, drop_rate, local_drop_rate, expert_counts))
+                       tokens_per_second, drop_rate, local_drop_rate, replayed, expert_counts))
 BOOST_DESCRIBE_STRUCT(ShardWritten, (), (step, sha256))
 BOOST_DESCRIBE_STRUCT(ShardFailed, (), (step, reason))
 BOOST_DESCRIBE_STRUCT(Print, (), (text))

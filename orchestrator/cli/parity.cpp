@@ -15,6 +15,7 @@
 #include "orchestrator/parity/compare.hpp"
 #include "recipes/diagnostic.hpp"
 #include "recipes/dsl/load.hpp"
+#include "recipes/near_tie.hpp"
 #include "recipes/rules/rules.hpp"
 
 namespace fulgur {
@@ -115,9 +116,10 @@ struct Recorded {
   RecordedRun run;
 };
 
-// Trains the job's steps with workers of its own, which write them down in `folder`. A failure has been
+// Trains the job's steps with workers of its own, which write them down in `folder`, with the choices of
+// experts that `reference` made at near ties; without one the run is the reference. A failure has been
 // explained on stderr.
-Recorded record(const NamedJob& named, const fs::path& folder) {
+Recorded record(const NamedJob& named, const fs::path& folder, const RecordedRun* reference) {
   fmt::print("running {} step{} on {}\n", named.job.train.steps,
              named.job.train.steps == 1 ? "" : "s", named.name);
   std::fflush(stdout);
@@ -127,6 +129,7 @@ Recorded record(const NamedJob& named, const fs::path& folder) {
   setup.job.run_directory = folder.string();
   setup.job.checkpoint.keep = named.job.train.steps;
   setup.task = "record";
+  if (reference != nullptr) setup.source = reference->checkpoints;
   setup.world = world_size(named.job.layout);
   setup.run_id = to_hex(random_bytes(8));
   setup.program = find_worker_program();
@@ -160,23 +163,14 @@ void print(const std::string& layout, const Comparison& comparison) {
     fmt::print("  {:<16} {:>9.2g} {:>9.2g}  {}\n", each.name, each.error, each.allowed,
                place_of(each));
   }
+  fmt::print("  {} choice{} of experts replayed: {} time{} a token is within {:g} between two\n",
+             comparison.replayed, comparison.replayed == 1 ? "" : "s", comparison.near_ties,
+             comparison.near_ties == 1 ? "" : "s", kNearTie);
   if (!comparison.first) return;
   const bool is_tensor =
       comparison.first->name == kForwardPass || comparison.first->name == kGradients;
   fmt::print("  the first that differs: {}{}\n", is_tensor ? "" : comparison.first->name + ", ",
              place_of(*comparison.first));
-}
-
-void print_near_ties(std::int64_t ties, bool different) {
-  if (ties == 0) return;
-  fmt::print(
-      "\n{} time{} a token is so near between two experts (relative gap below {:g}) that "
-      "rounding can\nsend it to the other one, and everything behind it is another thing "
-      "then{}\n",
-      ties, ties == 1 ? "" : "s", kTieGap,
-      different ? ":\nif the router's counts are the first that differs, "
-                  "try another train.seed."
-                : ".");
 }
 
 }  // namespace
@@ -187,20 +181,17 @@ int run_command(const ParityOptions& options) {
   std::vector<RecordedRun> runs;
   for (const auto& job : jobs) {
     const auto folder = output.path() / fmt::format("run-{}", runs.size());
-    auto recorded = record(job, folder);
+    auto recorded = record(job, folder, runs.empty() ? nullptr : &runs.front());
     if (recorded.exit_code != kExitDone) return recorded.exit_code;
     runs.push_back(std::move(recorded.run));
   }
   bool different = false;
-  std::int64_t near_ties = 0;
   for (std::size_t i = 1; i < runs.size(); ++i) {
     const auto comparison =
         compare_runs(runs.front(), runs[i], jobs.front().job.model.experts_per_token);
     print(jobs[i].name, comparison);
     different = different || comparison.first;
-    near_ties = comparison.near_ties;
   }
-  print_near_ties(near_ties, different);
   fmt::print("\n{}: the layouts {}\n", jobs.front().job.name,
              different ? "differ" : "change nothing beyond rounding");
   return different ? kExitFailed : kExitDone;

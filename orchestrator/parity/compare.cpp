@@ -8,6 +8,7 @@
 #include <limits>
 #include <stdexcept>
 
+#include "recipes/near_tie.hpp"
 #include "runtime/checkpoint/reader.hpp"
 
 namespace fulgur {
@@ -81,7 +82,7 @@ std::int64_t near_ties(CheckpointReader& reader, const TensorRecord& tensor, std
     for (auto row = rows.begin(); row != rows.end(); row += experts) {
       std::partial_sort(row, row + k + 1, row + experts, std::greater<>());
       const double last = row[k - 1], next = row[k];
-      if (last - next <= kTieGap * last) ++ties;
+      if (last - next <= kNearTie * last) ++ties;
     }
   }
   return ties;
@@ -97,6 +98,7 @@ class Comparer {
     CheckpointReader b(checkpoint_folder(run.checkpoints, got.step));
     step_ = expected.step;
     expected_ = &expected, got_ = &got;
+    result_.replayed += got.replayed;
     tensors(a, b, true);
     add({"drop rate", std::abs(got.drop_rate - expected.drop_rate), 0, step_, {}});
     add({"loss", relative_error(got.loss, expected.loss), kLossError, step_, {}});

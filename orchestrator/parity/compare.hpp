@@ -27,10 +27,6 @@ inline constexpr double kForwardError = 1e-5;  // relative norm, times sqrt(1 + 
 inline constexpr double kGradientError =
     1e-4;  // relative norm, of every tensor; the global norm too
 
-// A token whose k-th and next likeliest experts are relatively nearer than this can be sent to another
-// expert by rounding alone; what is computed behind it is then another thing.
-inline constexpr double kTieGap = 1e-5;
-
 // The names of the quantities that are tensors.
 inline constexpr const char* kForwardPass = "forward pass";
 inline constexpr const char* kGradients = "gradients";
@@ -47,7 +43,9 @@ struct Quantity {
 struct Comparison {
   std::vector<Quantity> quantities;
   std::optional<Quantity> first;  // the first in the order of computation that is beyond its bound
-  std::int64_t near_ties = 0;     // in the reference, tokens of all layers and steps
+  // Tokens of all layers and steps: within kNearTie in the reference, and of these the ones that the run
+  // would have sent elsewhere, had it not taken the choice of the reference.
+  std::int64_t near_ties = 0, replayed = 0;
 };
 
 // Compares the values of all logical tensors, reading both checkpoints piece by piece; all sums are in

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <span>
 #include <vector>
 
@@ -25,6 +26,9 @@ struct Batch {
   Tensor positions;                // [T] int32, restart at every document
   LightningPlan lightning;
   RingPlan ring;
+  // By layer, the router's probabilities [rows, E] of a run whose choices are taken at near ties
+  // (kernels/router.hpp: RouterReplay). Empty in ordinary training.
+  std::map<std::int64_t, Tensor> reference = {};
 };
 
 // Lays this rank's part of `samples` out, which are the sequences of its dp rank in order, and queues the

@@ -19,7 +19,8 @@ std::variant<LightningLayer, SoftmaxLayer> make_attention(const ModelSpec& model
 
 DecoderLayer::DecoderLayer(const ModelSpec& model, std::int64_t layer,
                            const ParameterSet& parameters, const LayerOptions& options)
-    : attention_(make_attention(model, layer, parameters, options)),
+    : layer_(layer),
+      attention_(make_attention(model, layer, parameters, options)),
       moe_(model, layer, parameters, options),
       norm_eps_(static_cast<float>(model.norm_eps)),
       moe_alpha_(static_cast<float>(model.moe_alpha)),
@@ -59,7 +60,10 @@ void DecoderLayer::forward(const Context& ctx, const Batch& batch, const Tensor&
   rms_norm_forward(
       {.x = saved.y, .weight = norm2_, .y = saved.g, .rstd = saved.rstd2, .eps = norm_eps_},
       ctx.stream);
-  moe_.forward(ctx, batch.grid, saved.g, out, statistics, saved.moe);
+  MoeLayer::Forward moe{.grid = batch.grid, .g = saved.g, .out = out, .statistics = statistics};
+  if (const auto found = batch.reference.find(layer_); found != batch.reference.end())
+    moe.reference = found->second;
+  moe_.forward(ctx, moe, saved.moe);
   scaled_add({.a = saved.g, .b = out, .y = out, .alpha = moe_alpha_, .beta = moe_beta_},
              ctx.stream);
 }

@@ -35,6 +35,7 @@ class DecoderLayer {
                 WeightGradients& weights) const;
 
  private:
+  std::int64_t layer_;
   std::variant<LightningLayer, SoftmaxLayer> attention_;
   MoeLayer moe_;
   Tensor norm1_, norm2_, dnorm1_, dnorm2_;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "kernels/router.hpp"
+#include "recipes/near_tie.hpp"
 #include "runtime/model/linear.hpp"
 #include "runtime/parallel/experts/global_router.hpp"
 
@@ -40,28 +41,39 @@ MoeLayer::MoeLayer(const ModelSpec& model, std::int64_t layer, const ParameterSe
                  .w2 = parameters.gradient(prefix(layer) + "experts.w2")},
                 options.recompute) {}
 
-void MoeLayer::forward(const Context& ctx, const TokenGrid& grid, const Tensor& g,
-                       const Tensor& out, const RoutingStatistics& statistics, Saved& saved) const {
-  const auto T = g.dims[0], E = router_.dims[0];
+void MoeLayer::forward(const Context& ctx, const Forward& args, Saved& saved) const {
+  route(ctx, args, saved);
+  const auto kept = capacity_factor_ > 0 ? dropped(ctx, args.grid, saved.experts, args.statistics)
+                                         : saved.experts;
+  exchange_.forward(ctx, {.x = args.g, .weights = saved.weights, .experts = kept, .out = args.out},
+                    saved.exchange);
+}
+
+void MoeLayer::route(const Context& ctx, const Forward& args, Saved& saved) const {
+  const auto T = args.g.dims[0], E = router_.dims[0];
+  const auto& statistics = args.statistics;
   saved.probabilities = ctx.arena.allocate({T, E});
   saved.weights = ctx.arena.allocate({T, k_});
   saved.experts = ctx.arena.allocate({T, k_}, DType::kInt32);
-  {
-    const Arena::Scope scope(ctx.arena);
-    const auto logits = ctx.arena.allocate({T, E});
-    linear_forward(ctx, g, router_, logits);
-    router_forward({.logits = logits,
-                    .probabilities = saved.probabilities,
-                    .weights = saved.weights,
-                    .experts = saved.experts,
-                    .counts = statistics.counts,
-                    .probability_sums = statistics.probability_sums},
-                   ctx.stream);
-  }
-  const auto kept =
-      capacity_factor_ > 0 ? dropped(ctx, grid, saved.experts, statistics) : saved.experts;
-  exchange_.forward(ctx, {.x = g, .weights = saved.weights, .experts = kept, .out = out},
-                    saved.exchange);
+  const Arena::Scope scope(ctx.arena);
+  const auto logits = ctx.arena.allocate({T, E});
+  linear_forward(ctx, args.g, router_, logits);
+  router_forward({.logits = logits,
+                  .probabilities = saved.probabilities,
+                  .weights = saved.weights,
+                  .experts = saved.experts,
+                  .counts = statistics.counts,
+                  .probability_sums = statistics.probability_sums},
+                 ctx.stream);
+  if (!args.reference) return;
+  router_replay({.reference = *args.reference,
+                 .probabilities = saved.probabilities,
+                 .weights = saved.weights,
+                 .experts = saved.experts,
+                 .counts = statistics.counts,
+                 .replayed = statistics.replayed,
+                 .gap = kNearTie},
+                ctx.stream);
 }
 
 Tensor MoeLayer::dropped(const Context& ctx, const TokenGrid& grid, const Tensor& experts,

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+
 #include "recipes/job.hpp"
 #include "runtime/model/layer_options.hpp"
 #include "runtime/model/parameter_set.hpp"
@@ -29,10 +31,15 @@ class MoeLayer {
     Tensor weights, experts;  // [T, k] as the router chose
     ExpertExchange::Saved exchange;
   };
-  // `statistics` are this layer's. `grid` is that of the global micro-batch. Waits on the host when
-  // the experts lie on several ranks: see ExpertExchange.
-  void forward(const Context& ctx, const TokenGrid& grid, const Tensor& g, const Tensor& out,
-               const RoutingStatistics& statistics, Saved& saved) const;
+  struct Forward {
+    const TokenGrid& grid;  // of the global micro-batch
+    Tensor g, out;
+    RoutingStatistics statistics;  // of this layer
+    // [T, E]: the probabilities of a run whose choices are taken at near ties (RouterReplay).
+    std::optional<Tensor> reference = {};
+  };
+  // Waits on the host when the experts lie on several ranks: see ExpertExchange.
+  void forward(const Context& ctx, const Forward& args, Saved& saved) const;
 
   struct Backward {
     Tensor dout, g;       // both live as long as the weight gradients need them
@@ -43,6 +50,7 @@ class MoeLayer {
                 WeightGradients& weights) const;
 
  private:
+  void route(const Context& ctx, const Forward& args, Saved& saved) const;
   Tensor dropped(const Context& ctx, const TokenGrid& grid, const Tensor& experts,
                  const RoutingStatistics& statistics) const;
 

@@ -12,6 +12,8 @@ struct RoutingStatistics {
   Tensor dropped;           // [L] int32: assignments above the capacity of their expert
   Tensor dropped_local;  // [L] int32: what a capacity on every rank of its own would have dropped
 
+  Tensor replayed;  // [L] int32: tokens that took the choice of a reference (Batch::reference)
+
   static RoutingStatistics allocate(const Context& ctx, std::int64_t layers, std::int64_t experts);
 
   RoutingStatistics of_layer(std::int64_t layer) const;

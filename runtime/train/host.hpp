@@ -23,6 +23,8 @@ struct StepReport {
   // rank had its share of the capacity for its own tokens.
   std::vector<std::int64_t> expert_counts;  // [L, E]
   double drop_rate = 0, local_drop_rate = 0;
+  // Tokens, in all layers together, that took the choice of a reference (step_recorder.hpp).
+  std::int64_t replayed = 0;
 };
 
 // What the work of one rank asks of the process around it. A worker answers over its control

@@ -14,6 +14,7 @@ bool same_sizes(const TokenGrid& a, const TokenGrid& b) {
 
 constexpr const char* kEmbedding = "embedding";
 constexpr const char* kFinalNorm = "final_norm";
+constexpr const char* kRouter = "router";
 
 // An output of a decoder layer: its name behind "layers.<l>.".
 struct LayerOutput {
@@ -23,12 +24,12 @@ struct LayerOutput {
 constexpr LayerOutput kLayerOutputs[] = {
     {"attention", [](const DecoderLayer::Saved& saved, const Tensor&) { return saved.y; }},
     {"norm2", [](const DecoderLayer::Saved& saved, const Tensor&) { return saved.g; }},
-    {"router",
+    {kRouter,
      [](const DecoderLayer::Saved& saved, const Tensor&) { return saved.moe.probabilities; }},
     {"experts", [](const DecoderLayer::Saved&, const Tensor& out) { return out; }}};
 
-std::string operation_of(std::int64_t layer, const LayerOutput& output) {
-  return "layers." + std::to_string(layer) + "." + output.name;
+std::string operation_of(std::int64_t layer, const char* output) {
+  return "layers." + std::to_string(layer) + "." + output;
 }
 
 AuxiliaryLossForm form_of(const ModelSpec& model) {
@@ -42,12 +43,16 @@ std::vector<ActivationShape> activation_shapes(const ModelSpec& model) {
   std::vector<ActivationShape> shapes{{kEmbedding, model.hidden}};
   for (std::int64_t layer = 0; layer < model.layers; ++layer) {
     for (const auto& output : kLayerOutputs) {
-      const bool router = std::string_view(output.name) == "router";
-      shapes.push_back({operation_of(layer, output), router ? model.experts : model.hidden});
+      const bool router = output.name == std::string_view(kRouter);
+      shapes.push_back({operation_of(layer, output.name), router ? model.experts : model.hidden});
     }
   }
   shapes.push_back({kFinalNorm, model.hidden});
   return shapes;
+}
+
+std::string router_operation(std::int64_t layer) {
+  return operation_of(layer, kRouter);
 }
 
 struct StepPipeline::Step {
@@ -114,7 +119,8 @@ void StepPipeline::make_counters(std::int64_t micro_batches) {
   counters_.all = {.counts = allocate({micro_batches, layers, E}, DType::kInt32),
                    .probability_sums = allocate({micro_batches, layers, E}, DType::kFloat64),
                    .dropped = allocate({micro_batches, layers}, DType::kInt32),
-                   .dropped_local = allocate({micro_batches, layers}, DType::kInt32)};
+                   .dropped_local = allocate({micro_batches, layers}, DType::kInt32),
+                   .replayed = allocate({micro_batches, layers}, DType::kInt32)};
 }
 
 RoutingStatistics StepPipeline::counters_of(std::int64_t micro_batch, std::size_t piece) const {
@@ -126,7 +132,8 @@ RoutingStatistics StepPipeline::counters_of(std::int64_t micro_batch, std::size_
   return {.counts = part(all.counts),
           .probability_sums = part(all.probability_sums),
           .dropped = part(all.dropped),
-          .dropped_local = part(all.dropped_local)};
+          .dropped_local = part(all.dropped_local),
+          .replayed = part(all.replayed)};
 }
 
 void StepPipeline::make_plan(std::int64_t micro_batches) {
@@ -163,9 +170,11 @@ void StepPipeline::run(const StepData& data, const Tensor& loss, const Tensor& a
   make_plan(data.micro_batches);
   if (make_pipes(step.grid) && mesh_.layout().pp > 1 && mesh_.device() == Device::kCuda)
     rehearse(step);
-  for (const auto& counter : {counters_.all.counts, counters_.all.probability_sums,
-                              counters_.all.dropped, counters_.all.dropped_local})
+  for (const auto& counter :
+       {counters_.all.counts, counters_.all.probability_sums, counters_.all.dropped,
+        counters_.all.dropped_local, counters_.all.replayed})
     fill_zero(counter, compute);
+  counters_.has_reference = static_cast<bool>(data.reference);
   if (activations_in_) activations_in_->expect(plan_.activations_in);
   if (gradients_in_) gradients_in_->expect(plan_.gradients_in);
 
@@ -197,6 +206,7 @@ void StepPipeline::rehearse(const Step& real) {
   const auto losses = Tensor::contiguous(memory.data(), DType::kFloat64, {2});
   StepData data = real.data;
   data.observe = {};
+  data.after_backward = {};
   const Step step{.data = data,
                   .grid = real.grid,
                   .splits_backward = real.splits_backward,
@@ -222,7 +232,7 @@ void StepPipeline::forward(const Step& step, const Pass& pass, Slot& slot) {
   slot.operand_scope.emplace(slot.operand_arena);
   slot.weights = step.splits_backward ? WeightGradients(slot.operand_arena) : WeightGradients();
   const Context ctx{step.compute, slot.arena};
-  slot.batch = make_batch(ctx, mesh_, step.grid, step.data.samples(pass.micro_batch));
+  load_batch(step, pass, slot);
   Tensor x;
   if (!piece.piece().has_embedding) {
     x = slot.arena.allocate({slot.batch.rows, job_.model.hidden});
@@ -235,6 +245,16 @@ void StepPipeline::forward(const Step& step, const Pass& pass, Slot& slot) {
     step.data.observe({pass.micro_batch, kFinalNorm, slot.batch, slot.saved.hidden});
   auxiliary_gradient(step, pass, slot);
   if (!piece.piece().has_head) send(step, activations_out_, slot.saved.out);
+}
+
+void StepPipeline::load_batch(const Step& step, const Pass& pass, Slot& slot) {
+  const Context ctx{step.compute, slot.arena};
+  slot.batch = make_batch(ctx, mesh_, step.grid, step.data.samples(pass.micro_batch));
+  if (!step.data.reference) return;
+  const auto& piece = pieces_[static_cast<std::size_t>(pass.virtual_stage)].piece();
+  for (auto layer = piece.first; layer < piece.last; ++layer) {
+    slot.batch.reference[layer] = step.data.reference(ctx, slot.batch, pass.micro_batch, layer);
+  }
 }
 
 void StepPipeline::receive(const Step& step, const std::unique_ptr<PipeReceiver>& from,
@@ -258,7 +278,7 @@ ForwardHooks StepPipeline::forward_hooks(const Step& step, const Pass& pass, con
     // The first layer's input; that of the others is the output of the one before.
     if (layer == 0) step.data.observe({m, kEmbedding, batch, saved.x});
     for (const auto& output : kLayerOutputs)
-      step.data.observe({m, operation_of(layer, output), batch, output.of(saved, out)});
+      step.data.observe({m, operation_of(layer, output.name), batch, output.of(saved, out)});
   };
   return hooks;
 }
@@ -305,16 +325,17 @@ void StepPipeline::backward(const Step& step, const Pass& pass, Slot& slot) {
   piece.backward(ctx, slot.batch, {gradient, slot.dprobability, gradient}, slot.saved, slot.weights,
                  after);
   if (!piece.piece().has_embedding) send(step, gradients_out_, gradient);
-  if (!step.splits_backward) {
-    slot.operand_scope.reset();
-    slot.scope.reset();
-  }
+  if (step.splits_backward) return;
+  slot.operand_scope.reset();
+  slot.scope.reset();
+  if (step.data.after_backward) step.data.after_backward(pass.micro_batch);
 }
 
 void StepPipeline::finish_weights(const Step& step, const Pass& pass, Slot& slot) {
   slot.weights.run(step.compute);
   slot.operand_scope.reset();
   slot.scope.reset();
+  if (step.data.after_backward) step.data.after_backward(pass.micro_batch);
   if (!step.is_last(pass) || step.rehearsal) return;
   const auto& piece = pieces_[static_cast<std::size_t>(pass.virtual_stage)].piece();
   const auto ready = [&](std::int64_t place) { optimizer_.gradients_ready(place, step.compute); };
@@ -325,49 +346,16 @@ void StepPipeline::finish_weights(const Step& step, const Pass& pass, Slot& slot
 }
 
 RoutingTotals StepPipeline::routing(Stream& compute) const {
-  const auto L = job_.model.layers, E = job_.model.experts, M = counters_.micro_batches;
-  const auto here = first_counter_.back();
-  auto& stage = mesh_.stage();
-  if (job_.model.capacity_factor > 0) {  // else they are zero on every rank
-    for (const auto& dropped : {counters_.all.dropped, counters_.all.dropped_local})
-      stage.all_reduce(dropped, dropped, ReduceOp::kSum, compute, "dropped assignments");
+  std::vector<std::int64_t> layers;
+  for (const auto& piece : pieces_) {
+    for (auto layer = piece.piece().first; layer < piece.piece().last; ++layer)
+      layers.push_back(layer);
   }
-  const auto counts = download<std::int32_t>(counters_.all.counts, compute);
-  const auto dropped = download<std::int32_t>(counters_.all.dropped, compute);
-  const auto dropped_local = download<std::int32_t>(counters_.all.dropped_local, compute);
-
-  // One row per layer of the model: counts, dropped, dropped_local. Each stage fills its own.
-  const auto columns = E + 2;
-  std::vector<std::int64_t> table(static_cast<std::size_t>(L * columns));
-  if (stage.rank() == 0) {
-    std::int64_t row = 0;
-    for (const auto& piece : pieces_) {
-      for (auto layer = piece.piece().first; layer < piece.piece().last; ++layer, ++row) {
-        auto* const to = &table[static_cast<std::size_t>(layer * columns)];
-        for (std::int64_t m = 0; m < M; ++m) {
-          const auto from = static_cast<std::size_t>(m * here + row);
-          for (std::int64_t e = 0; e < E; ++e)
-            to[e] += counts[from * static_cast<std::size_t>(E) + static_cast<std::size_t>(e)];
-          to[E] += dropped[from];
-          to[E + 1] += dropped_local[from];
-        }
-      }
-    }
-  }
-  const Buffer memory(mesh_.device(), table.size() * sizeof(std::int64_t));
-  const auto all = Tensor::contiguous(memory.data(), DType::kInt64, {L * columns});
-  upload(std::move(table), all, compute);
-  mesh_.world().all_reduce(all, all, ReduceOp::kSum, compute, "routing of all layers");
-  mesh_.synchronize(compute);
-  const auto sums = download<std::int64_t>(all, compute);
-  RoutingTotals totals;
-  for (std::int64_t l = 0; l < L; ++l) {
-    const auto* const row = &sums[static_cast<std::size_t>(l * columns)];
-    totals.counts.insert(totals.counts.end(), row, row + E);
-    totals.dropped.push_back(row[E]);
-    totals.dropped_local.push_back(row[E + 1]);
-  }
-  return totals;
+  return routing_totals({.counters = counters_.all,
+                         .layers = layers,
+                         .model = job_.model,
+                         .has_reference = counters_.has_reference},
+                        mesh_, compute);
 }
 
 std::size_t StepPipeline::activation_bytes() const {

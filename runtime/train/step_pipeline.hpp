@@ -14,6 +14,7 @@
 #include "runtime/parallel/pipeline/messages.hpp"
 #include "runtime/parallel/pipeline/schedule.hpp"
 #include "runtime/parallel/pipeline/slots.hpp"
+#include "runtime/train/routing_totals.hpp"
 
 namespace fulgur {
 
@@ -28,6 +29,10 @@ struct Activation {
 };
 using ActivationHook = std::function<void(const Activation&)>;
 
+// The router's probabilities [rows, E] that a reference has for the rows of `batch`, in ctx.arena.
+using RoutingSource = std::function<Tensor(const Context& ctx, const Batch& batch,
+                                           std::int64_t micro_batch, std::int64_t layer)>;
+
 // What the gradients of one step are made of.
 struct StepData {
   // The sequences of this rank's dp coordinate in a micro-batch, in order. Called once for each pass.
@@ -36,14 +41,12 @@ struct StepData {
   std::int64_t sequences = 1;        // of a global micro-batch, all dp ranks together
   std::int64_t length = 1;           // N
   std::int64_t labelled_tokens = 1;  // n, of the whole step over all ranks
-  ActivationHook observe = {};  // called for every activation of this rank; costs nothing if empty
-};
 
-// How the tokens of a step were routed, over all its micro-batches; the same on every rank.
-struct RoutingTotals {
-  std::vector<std::int64_t> counts;         // [L, E]: assignments that chose an expert
-  std::vector<std::int64_t> dropped;        // [L]
-  std::vector<std::int64_t> dropped_local;  // [L]: had every rank a capacity of its own
+  // Empty in ordinary training, where they cost nothing.
+  ActivationHook observe = {};   // called for every activation of this rank
+  RoutingSource reference = {};  // whose choices are taken at near ties (Batch::reference)
+  // Called when all work of a micro-batch on the gradients of a piece is queued.
+  std::function<void(std::int64_t micro_batch)> after_backward = {};
 };
 
 // The operations of a forward pass that an ActivationHook is told of, in their order, and the width of a
@@ -53,6 +56,7 @@ struct ActivationShape {
   std::int64_t width;
 };
 std::vector<ActivationShape> activation_shapes(const ModelSpec& model);
+std::string router_operation(std::int64_t layer);
 
 // The forward and backward passes of a step on one rank: its pieces of the model, in the order of the
 // pipeline schedule, with what is in flight between a forward and its backward pass.
@@ -91,6 +95,7 @@ class StepPipeline {
   // What a step allocates once and keeps.
   struct Counters {
     std::int64_t micro_batches = 0;
+    bool has_reference = false;  // in the last step
     std::vector<Buffer> memory;
     RoutingStatistics all;  // with [micro-batch, layers here] in front
   };
@@ -111,6 +116,7 @@ class StepPipeline {
   void forward(const Step& step, const Pass& pass, Slot& slot);
   void backward(const Step& step, const Pass& pass, Slot& slot);
   void finish_weights(const Step& step, const Pass& pass, Slot& slot);
+  void load_batch(const Step& step, const Pass& pass, Slot& slot);
   static void receive(const Step& step, const std::unique_ptr<PipeReceiver>& from, const Tensor& x);
   static void send(const Step& step, const std::unique_ptr<PipeSender>& to, const Tensor& x);
   void auxiliary_gradient(const Step& step, const Pass& pass, Slot& slot);

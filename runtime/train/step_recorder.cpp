@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <stdexcept>
 #include <utility>
 
 #include "kernels/transfer.hpp"
@@ -12,10 +13,6 @@
 namespace fulgur {
 namespace {
 
-std::string forward_name(const std::string& operation, std::int64_t micro_batch) {
-  return fmt::format("forward/{}.micro_batch.{}", operation, micro_batch);
-}
-
 std::string gradient_name(const Parameter& parameter) {
   return "gradient/" + parameter.name;
 }
@@ -25,6 +22,10 @@ bool is_recorded(const std::string& operation, std::int64_t step) {
 }
 
 }  // namespace
+
+std::string forward_name(const std::string& operation, std::int64_t micro_batch) {
+  return fmt::format("forward/{}.micro_batch.{}", operation, micro_batch);
+}
 
 std::vector<TensorRecord> recorded_tensors(const Job& job, std::int64_t step) {
   const auto& train = job.train;
@@ -43,12 +44,24 @@ std::vector<TensorRecord> recorded_tensors(const Job& job, std::int64_t step) {
 }
 
 StepRecorder::StepRecorder(const Job& job, const Mesh& mesh, std::span<const OwnedRange> owned,
-                           Host& host)
-    : job_(job), mesh_(mesh), owned_(owned), host_(host) {}
+                           Host& host, const Recording& recording)
+    : job_(job), mesh_(mesh), owned_(owned), host_(host) {
+  if (recording.reference) reference_.emplace(*recording.reference, mesh);
+  if (!recording.double_sums) return;
+  if (world_size(job.layout) > 1)
+    throw std::invalid_argument("record: sums in double precision are for one rank");
+  sums_.emplace(owned);
+}
 
-ActivationHook StepRecorder::observer(std::int64_t step, Stream& stream) {
-  return [this, step, &stream](const Activation& activation) {
+void StepRecorder::prepare(StepData& data, std::int64_t step, Stream& stream) {
+  data.observe = [this, step, &stream](const Activation& activation) {
     if (is_recorded(activation.operation, step)) observe(activation, stream);
+  };
+  if (reference_) data.reference = reference_->of_step(step);
+  if (!sums_) return;
+  data.after_backward = [this, last = data.micro_batches - 1, &stream](std::int64_t micro_batch) {
+    sums_->take(stream);
+    if (micro_batch == last) sums_->give(stream);
   };
 }
 

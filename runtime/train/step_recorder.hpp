@@ -1,12 +1,16 @@
 #pragma once
 
-#include <filesystem>
+#include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "runtime/checkpoint/shard_writer.hpp"
 #include "runtime/optim/sharded_adamw.hpp"
+#include "runtime/train/gradient_sums.hpp"
 #include "runtime/train/host.hpp"
+#include "runtime/train/recording.hpp"
+#include "runtime/train/routing_reference.hpp"
 #include "runtime/train/step_pipeline.hpp"
 
 namespace fulgur {
@@ -21,6 +25,9 @@ namespace fulgur {
 // an operation that differs shows, and the rest would fill the disk.
 std::vector<TensorRecord> recorded_tensors(const Job& job, std::int64_t step);
 
+// "forward/layers.2.router.micro_batch.0"
+std::string forward_name(const std::string& operation, std::int64_t micro_batch);
+
 // Saves what one rank computes in a step as pieces of logical tensors: a checkpoint like any other, whose
 // commit checks that the ranks together hold every row and every gradient exactly once, and which reads
 // the same whatever the layout was.
@@ -28,11 +35,14 @@ std::vector<TensorRecord> recorded_tensors(const Job& job, std::int64_t step);
 // Threads. One thread. Cost: waits for every recorded activation; host memory for those of one step.
 class StepRecorder {
  public:
-  // What is passed by reference outlives the recorder.
-  StepRecorder(const Job& job, const Mesh& mesh, std::span<const OwnedRange> owned, Host& host);
+  // What is passed by reference outlives the recorder. Throws std::invalid_argument for double_sums on
+  // several ranks.
+  StepRecorder(const Job& job, const Mesh& mesh, std::span<const OwnedRange> owned, Host& host,
+               const Recording& recording);
 
-  // For StepData::observe of a step, which counts from 1.
-  ActivationHook observer(std::int64_t step, Stream& stream);
+  // Sets the hooks of `data`, which are those of a step that counts from 1. Throws CheckpointError when
+  // the reference lacks the step.
+  void prepare(StepData& data, std::int64_t step, Stream& stream);
 
   // Behind the optimizer's step(): takes the gradients, and writes all that was recorded of manifest.step
   // to the run's checkpoints. Blocks until the host has committed it. Throws CheckpointError.
@@ -46,6 +56,8 @@ class StepRecorder {
   const Mesh& mesh_;
   std::span<const OwnedRange> owned_;
   Host& host_;
+  std::optional<RoutingReference> reference_;
+  std::optional<GradientSums> sums_;
   std::vector<PieceRange> ranges_;
   std::vector<float> values_;  // of the ranges, one behind the other
 };

@@ -46,7 +46,9 @@ class Trainer {
   }
 
   // From now on every step is recorded, and no checkpoint is written.
-  void record() { recorder_.emplace(job_, mesh_, replica_.optimizer().owned(), host_); }
+  void record(const Recording& recording) {
+    recorder_.emplace(job_, mesh_, replica_.optimizer().owned(), host_, recording);
+  }
 
   TrainEnd run() {
     bool stopping = false;
@@ -71,7 +73,7 @@ class Trainer {
     const auto begin = Clock::now();
     const auto& spec = job_.train;
     auto data = next_data();
-    if (recorder_) data.observe = recorder_->observer(progress_.step + 1, replica_.stream());
+    if (recorder_) recorder_->prepare(data, progress_.step + 1, replica_.stream());
     replica_.run_passes(data);
     ++progress_.step;
     progress_.samples += spec.batch;
@@ -106,6 +108,8 @@ class Trainer {
     const double assignments = sum(routing.counts);
     report.drop_rate = sum(routing.dropped) / assignments;
     report.local_drop_rate = sum(routing.dropped_local) / assignments;
+    report.replayed =
+        std::accumulate(routing.replayed.begin(), routing.replayed.end(), std::int64_t{0});
     report.expert_counts = std::move(routing.counts);
   }
 
@@ -176,11 +180,11 @@ TrainEnd train(const Job& job, const Place& place,
   return trainer.run();
 }
 
-TrainEnd record_steps(const Job& job, const Place& place, Host& host) {
+TrainEnd record_steps(const Job& job, const Place& place, Host& host, const Recording& recording) {
   host.enter("setup");
   Trainer trainer(job, place, host);
   trainer.start(std::nullopt);
-  trainer.record();
+  trainer.record(recording);
   return trainer.run();
 }
 

@@ -7,6 +7,7 @@
 #include "recipes/job.hpp"
 #include "runtime/parallel/mesh.hpp"
 #include "runtime/train/host.hpp"
+#include "runtime/train/recording.hpp"
 
 namespace fulgur {
 
@@ -33,7 +34,8 @@ TrainEnd train(const Job& job, const Place& place,
 
 // The same from the start, with every step recorded (step_recorder.hpp) in place of checkpoints, below
 // the same folder.
-TrainEnd record_steps(const Job& job, const Place& place, Host& host);
+TrainEnd record_steps(const Job& job, const Place& place, Host& host,
+                      const Recording& recording = {});
 
 // The loss or the gradient norm is no longer a number: the same on every rank at the same step, so
 // training this job again would end the same way.

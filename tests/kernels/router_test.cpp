@@ -176,6 +176,82 @@ TEST_SUITE("kernels/router") {
     }
   }
 
+  TEST_CASE("near ties take the reference's choice, and nothing else does") {
+    constexpr double kGap = 1e-3;
+    Case c(6, 4, 2);
+    // Expert 3 first; 0 and 1 compete for the second place.
+    c.p.values.clear();
+    for (int t = 0; t < 6; ++t)
+      c.p.values.insert(c.p.values.end(), {0.2f, 0.19f, 0.11f, 0.5f});
+    c.experts.values = {3, 0, 3, 0, 3, 0, 3, 0, 3, 0, 0, 3};
+    c.weights.values.assign(12, 9.0f);
+    c.counts.values = {6, 0, 0, 6};
+    Floats reference({6, 4});
+    reference.values = {
+        0.2f,    0.2001f,  0.1f, 0.5f,  // near, and 1 it is
+        0.2f,    0.2003f,  0.1f, 0.5f,  // 1 by more than the gap
+        0.2001f, 0.2f,     0.1f, 0.5f,  // near, but the same choice
+        0.2f,    0.2f,     0.1f, 0.5f,  // a tie: the lower expert, which is the same choice
+        0.5f,    0.10001f, 0.1f, 0.5f,  // near are only the places within the choice, and behind it
+        0.1f,    0.40001f, 0.4f, 0.40002f  // near, in the order of the reference
+    };
+    Ints replayed(Shape{1}, 5);
+    router_replay({.reference = reference,
+                   .probabilities = c.p,
+                   .weights = c.weights,
+                   .experts = c.experts,
+                   .counts = c.counts,
+                   .replayed = replayed,
+                   .gap = kGap},
+                  c.stream);
+    c.stream.synchronize();
+    CHECK(c.experts.values == std::vector<std::int32_t>{3, 1, 3, 0, 3, 0, 3, 0, 3, 0, 3, 1});
+    CHECK(c.counts.values == std::vector<std::int32_t>{4, 2, 0, 6});
+    CHECK(replayed.values.front() == 7);
+    // Of the run's own probabilities.
+    CHECK(c.weights.values[0] == doctest::Approx(0.5 / 0.69));
+    CHECK(c.weights.values[1] == doctest::Approx(0.19 / 0.69));
+    CHECK(c.weights.values[10] == c.weights.values[0]);
+    CHECK(c.weights.values[11] == c.weights.values[1]);
+    for (std::size_t i = 2; i < 10; ++i)
+      CHECK(c.weights.values[i] == 9.0f);
+  }
+
+  TEST_CASE(
+      "a replay of the run's own choice changes nothing, and one of every choice is the router") {
+    Case own(37, 8, 3), other(37, 8, 3);
+    own.forward();
+    other.logits = random_floats({37, 8}, 7, -3.0f, 3.0f);
+    other.forward();
+    const auto replay = [](Case& c, Floats& reference) {
+      Ints replayed(Shape{1}, 0);
+      router_replay({.reference = reference,
+                     .probabilities = c.p,
+                     .weights = c.weights,
+                     .experts = c.experts,
+                     .counts = c.counts,
+                     .replayed = replayed,
+                     .gap = 1},
+                    c.stream);
+      c.stream.synchronize();
+      return replayed.values.front();
+    };
+    Case same(37, 8, 3);
+    same.forward();
+    CHECK(replay(same, own.p) == 0);
+    CHECK(same.experts.values == own.experts.values);
+    CHECK(same.weights.values == own.weights.values);
+    CHECK(same.counts.values == own.counts.values);
+    // With a gap of 1 every token is a near tie.
+    CHECK(replay(same, other.p) > 20);
+    CHECK(same.counts.values == other.counts.values);
+    CHECK(relative_error(same.weights.values, weights_of(same.p.doubles(), same.experts, 8)) <
+          test::tolerance(DType::kFloat32, 1));
+    // Taken back, all is as it was.
+    replay(same, own.p);
+    CHECK(same.counts.values == own.counts.values);
+  }
+
   TEST_CASE("wrong dims and a foreign expert are refused by name") {
     Case c(3, 4, 2), wide(3, 5, 2), many(3, 4, 5);
     CHECK_THROWS_WITH_AS(router_forward({.logits = c.logits,
@@ -194,6 +270,23 @@ TEST_SUITE("kernels/router") {
     c.experts.values[3] = -1;
     CHECK_THROWS_WITH_AS(c.backward(),
                          "router_backward: experts: expected a number below 4, got -1",
+                         std::invalid_argument);
+    Ints replayed(Shape{1}, 0);
+    const auto replay = [&](Case& of) {
+      router_replay({.reference = of.p,
+                     .probabilities = c.p,
+                     .weights = of.weights,
+                     .experts = c.experts,
+                     .counts = c.counts,
+                     .replayed = replayed,
+                     .gap = 1e-5},
+                    c.stream);
+      c.stream.synchronize();
+    };
+    CHECK_THROWS_WITH_AS(replay(c), "router_replay: experts: expected a number below 4, got -1",
+                         std::invalid_argument);
+    CHECK_THROWS_WITH_AS(replay(wide),
+                         "router_replay: probabilities: expected dims [ 3 5 ], got [ 3 4 ]",
                          std::invalid_argument);
   }
 }

@@ -35,6 +35,9 @@ struct LayoutRun {
   std::vector<std::vector<Sample>> steps;  // the batch of each step
   Device device = Device::kCpu;
   std::function<Values(const Parameter&)> weights = {};  // whole; by the job's seed when empty
+  // Sets the hooks of a step.
+  std::function<void(StepData& data, std::size_t step, const Mesh& mesh, Stream& stream)> prepare =
+      {};
 };
 
 // Copies an owned range from or to the whole parameter.
@@ -70,16 +73,18 @@ class LayoutRank {
         labelled += label >= 0 ? 1 : 0;
     }
     const auto local = job_.train.micro_batch / job_.layout.dp;
-    replica_.run_passes(
-        {.samples =
-             [&](std::int64_t micro_batch) {
-               const auto first = micro_batch * job_.train.micro_batch + mesh_.dense().dp * local;
-               return std::vector<Sample>(batch.begin() + first, batch.begin() + first + local);
-             },
-         .micro_batches = static_cast<std::int64_t>(batch.size()) / job_.train.micro_batch,
-         .sequences = job_.train.micro_batch,
-         .length = static_cast<std::int64_t>(batch.front().ids.size()),
-         .labelled_tokens = labelled});
+    StepData data{
+        .samples =
+            [&](std::int64_t micro_batch) {
+              const auto first = micro_batch * job_.train.micro_batch + mesh_.dense().dp * local;
+              return std::vector<Sample>(batch.begin() + first, batch.begin() + first + local);
+            },
+        .micro_batches = static_cast<std::int64_t>(batch.size()) / job_.train.micro_batch,
+        .sequences = job_.train.micro_batch,
+        .length = static_cast<std::int64_t>(batch.front().ids.size()),
+        .labelled_tokens = labelled};
+    if (run_.prepare) run_.prepare(data, index, mesh_, replica_.stream());
+    replica_.run_passes(data);
     const double norm = replica_.optimizer().step(
         static_cast<std::int64_t>(index) + 1, job_.optimizer.learning_rate.peak, replica_.stream());
     const auto sums = replica_.sums();

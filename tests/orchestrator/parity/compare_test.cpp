@@ -191,7 +191,7 @@ TEST_SUITE("orchestrator/parity/compare") {
     CHECK(std::isnan(quantity(nan.compare(), "gradient norm").error));
   }
 
-  TEST_CASE("tokens between two experts are counted in the reference") {
+  TEST_CASE("tokens between two experts are counted in the reference, replays in the run") {
     Runs runs([](auto, auto&, auto&) {});
     auto tensors = right_step();
     // The gap behind the second of two experts counts, not the one between the first and the second.
@@ -199,6 +199,10 @@ TEST_SUITE("orchestrator/parity/compare") {
         0.5f, 0.25f, 0.249999f, 0.4f, 0.4f, 0.2f, 0.2f, 0.6f, 0.2f};
     write_step(runs.reference.checkpoints, 2, tensors, 1);
     CHECK(runs.compare().near_ties == 2);
+    CHECK(runs.compare().replayed == 0);
+    runs.run.steps[0].replayed = 3;
+    runs.run.steps[1].replayed = 4;
+    CHECK(runs.compare().replayed == 7);
     CHECK(compare_runs(runs.reference, runs.run, 3).near_ties == 0);
   }
 

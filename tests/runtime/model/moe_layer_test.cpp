@@ -121,7 +121,8 @@ class Run {
     const MoeLayer layer(model_, 0, parameters, {.mesh = mesh, .token_groups = case_.token_groups});
     MoeLayer::Saved saved;
     auto weights = case_.weights_later ? WeightGradients(operands) : WeightGradients();
-    layer.forward(ctx, grid, g, out, statistics.of_layer(0), saved);
+    layer.forward(ctx, {.grid = grid, .g = g, .out = out, .statistics = statistics.of_layer(0)},
+                  saved);
     layer.backward(ctx, {.dout = dout, .g = g, .dprobability = dprobability, .dg = dg}, saved,
                    weights);
     weights.run(stream);

@@ -3,91 +3,17 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
-#include <fstream>
 
-#include "runtime/checkpoint/reader.hpp"
-#include "tests/support/temporary_directory.hpp"
-#include "tests/support/thread_run.hpp"
-#include "tests/support/tolerance.hpp"
+#include "tests/runtime/train/recorded_case.hpp"
 
 namespace fulgur {
 namespace {
 
-constexpr int kSteps = 2;
-
-// A small model on a text of documents of many lengths.
-struct Case {
-  test::TemporaryDirectory folder;
-  Job job;
-  std::vector<StepReport> reports;
-
-  Case() {
-    const auto text = folder.path() / "text";
-    std::ofstream out(text);
-    for (int i = 0; i < 100; ++i)
-      out << "number " << i * i * 31 << (i % 3 == 0 ? "\n%\n" : " follows ");
-    out.close();
-    job.name = "case";
-    job.run_directory = (folder.path() / "run").string();
-    job.device = DeviceKind::kCpu;
-    job.model = {.vocabulary = 264,
-                 .layers = 4,
-                 .hidden = 16,
-                 .heads = 4,
-                 .kv_heads = 2,
-                 .head_dim = 4,
-                 .rotary_dim = 2,
-                 .softmax_every = 2,
-                 .experts = 4,
-                 .experts_per_token = 2,
-                 .expert_hidden = 12,
-                 .aux_loss_coef = 0.01};
-    job.data = {.files = {text.string()}, .document_separator = "%"};
-    job.train = {.steps = kSteps, .sequence_length = 21, .batch = 8, .micro_batch = 4, .seed = 3};
-    job.optimizer.learning_rate.peak = 1e-3;
-    job.optimizer.eps = 1e-4;
-    job.checkpoint.keep = kSteps;
-  }
-
-  void record() {
-    test::ThreadHost host(job, world_size(job.layout));
-    test::run_world(world_size(job.layout), [&](Rank rank, const MakeGroup& make_group) {
-      record_steps(job, {.rank = rank, .make_group = make_group}, host);
-    });
-    CHECK(host.failures().empty());
-    reports = host.reports();
-  }
-
-  CheckpointReader step(int number) const {
-    return CheckpointReader(
-        checkpoint_folder(std::filesystem::path(job.run_directory) / "checkpoints", number));
-  }
-};
-
-std::vector<float> values(CheckpointReader& reader, const TensorRecord& tensor) {
-  std::vector<float> all(static_cast<std::size_t>(element_count(tensor)));
-  reader.read(tensor.name, 0, all);
-  return all;
-}
-
-bool is_router(const TensorRecord& tensor) {
-  return tensor.name.find(".router.micro_batch") != std::string::npos;
-}
-
-void check_same_records(const Case& got, const Case& expected) {
-  for (int number = 1; number <= kSteps; ++number) {
-    CAPTURE(number);
-    auto a = got.step(number), b = expected.step(number);
-    const auto& tensors = b.manifest().tensors;
-    REQUIRE(a.manifest().tensors.size() == tensors.size());
-    for (const auto& tensor : tensors) {
-      CAPTURE(tensor.name);
-      // Float32 through four layers; gradients cancel.
-      const double allowed = tensor.name.starts_with("forward/") ? 1e-5 : 1e-4;
-      CHECK(test::relative_error(values(a, tensor), values(b, tensor)) <= allowed);
-    }
-  }
-}
+using Case = test::RecordedCase;
+using test::check_same_records;
+using test::is_router;
+using test::kSteps;
+using test::values;
 
 }  // namespace
 
@@ -166,6 +92,29 @@ TEST_SUITE("runtime/train/step_recorder") {
       CHECK(reports[i].loss == recorded.reports[i].loss);
       CHECK(reports[i].gradient_norm == recorded.reports[i].gradient_norm);
     }
+  }
+
+  TEST_CASE("a reference adds micro-batches up in double precision, and else computes the same") {
+    Case plain, reference;
+    for (auto* each : {&plain, &reference})
+      each->job.train.micro_batch = 1;
+    plain.record();
+    reference.record({.double_sums = true});
+    check_same_records(reference, plain);
+    CHECK(reference.reports.front().loss == plain.reports.front().loss);
+    // What float32 rounds away at seven sums.
+    auto a = reference.step(1), b = plain.step(1);
+    double largest = 0;
+    for (const auto& tensor : b.manifest().tensors) {
+      if (!tensor.name.starts_with("gradient/")) continue;
+      largest = std::max(largest, test::relative_error(values(a, tensor), values(b, tensor)));
+    }
+    CHECK(largest > 1e-9);
+    CHECK(largest < 1e-6);
+
+    Case two;
+    two.job.layout = {.dp = 2};
+    CHECK_THROWS_AS(two.record({.double_sums = true}), std::invalid_argument);
   }
 }
 
