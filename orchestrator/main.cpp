@@ -23,25 +23,36 @@ int fail(int code, const std::string& message) {
   return code;
 }
 
-int fail(const fulgur::RecipeError& error) {
-  const bool colour = ::isatty(STDERR_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr;
-  const auto count = error.diagnostics().size();
-  fmt::print(stderr, "{}\n{} error{}; nothing was started\n",
-             fulgur::format_diagnostics(error.diagnostics(), colour), count, count == 1 ? "" : "s");
+int fail(const fulgur::RecipeError& error, fulgur::ErrorFormat format) {
+  std::fflush(stdout);
+  const auto& all = error.diagnostics();
+  if (format == fulgur::ErrorFormat::kShort) {
+    fmt::print(stderr, "{}", fulgur::format_diagnostic_lines(all));
+  } else if (format == fulgur::ErrorFormat::kJson) {
+    fmt::print(stderr, "{}", fulgur::format_diagnostics_json(all));
+  } else {
+    const bool colour = ::isatty(STDERR_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr;
+    fmt::print(stderr, "{}\n{}{} error{}; nothing was started\n",
+               fulgur::format_diagnostics(all, colour), error.has_more() ? "the first " : "",
+               all.size(), all.size() == 1 ? "" : "s");
+    fmt::print(stderr, "`fulgur recipe explain {}` says more\n", all.front().code);
+  }
   return fulgur::kExitRecipe;
 }
 
 int run(int argc, char** argv) {
   using namespace fulgur;
+  auto error_format = ErrorFormat::kHuman;
   try {
     const auto parsed = parse(argc, argv);
+    error_format = parsed.error_format;
     if (!parsed.command) {
       fmt::print(parsed.exit_code == kExitDone ? stdout : stderr, "{}", parsed.text);
       return parsed.exit_code;
     }
     return std::visit([](const auto& options) { return run_command(options); }, *parsed.command);
   } catch (const RecipeError& error) {
-    return fail(error);
+    return fail(error, error_format);
   } catch (const IdentityError& error) {
     return fail(kExitRecipe, error.what());
   } catch (const CheckpointError& error) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 namespace fulgur {
@@ -25,7 +26,7 @@ std::string blanks(std::string_view text) {
 }
 
 std::string mark(const Position& at) {
-  const std::string_view line = at.text;
+  const std::string_view line = at.text.str();
   const auto begin = std::min(static_cast<std::size_t>(std::max(at.column - 1, 0)), line.size());
   const auto length = static_cast<std::size_t>(std::max(at.length, 1));
   const auto width = blanks(line.substr(begin, length)).size();
@@ -38,22 +39,22 @@ void add_source(std::string& out, const Position& at, const std::string& note, b
   const auto* arrow = first ? "-->" : ":::";
   const auto bar = fmt::format("{}{} |{}", p.frame, gutter, p.off);
   if (at.line == 0) {
-    out += fmt::format("{}{}{}{} {}\n{}   {}\n", gutter, p.frame, arrow, p.off, at.source, bar,
-                       at.text);
+    out += fmt::format("{}{}{}{} {}\n{}   {}\n", gutter, p.frame, arrow, p.off,
+                       printable(at.source.str()), bar, printable(at.text.str()));
     if (!note.empty()) out += fmt::format("{}   {}\n", bar, note);
     return;
   }
-  out += fmt::format("{}{}{}{} {}:{}:{}\n", gutter, p.frame, arrow, p.off, at.source, at.line,
-                     at.column);
+  out += fmt::format("{}{}{}{} {}:{}:{}\n", gutter, p.frame, arrow, p.off,
+                     printable(at.source.str()), at.line, at.column);
   if (first) out += bar + "\n";
-  out += fmt::format("{}{:>{}} |{} {}\n", p.frame, at.line, width, p.off, at.text);
+  out += fmt::format("{}{:>{}} |{} {}\n", p.frame, at.line, width, p.off, at.text.str());
   const auto behind = note.empty() ? "" : " " + note;
   out += fmt::format("{} {}{}{}{}\n", bar, p.error, mark(at), behind, p.off);
 }
 
 std::string format_one(const Diagnostic& diagnostic, const Palette& p) {
   auto out = fmt::format("{}error[{}]{}{}: {}{}\n", p.error, diagnostic.code, p.off, p.bold,
-                         diagnostic.message, p.off);
+                         printable(diagnostic.message), p.off);
   int width = 1;
   for (const auto& at : diagnostic.positions)
     width = std::max(width, static_cast<int>(std::to_string(at.line).size()));
@@ -64,16 +65,17 @@ std::string format_one(const Diagnostic& diagnostic, const Palette& p) {
   }
   if (!diagnostic.help.empty()) {
     const auto gutter = std::string(static_cast<std::size_t>(width), ' ');
-    out += fmt::format("{} {}= help:{} {}\n", gutter, p.help, p.off, diagnostic.help);
+    out += fmt::format("{} {}= help:{} {}\n", gutter, p.help, p.off, printable(diagnostic.help));
   }
   return out;
 }
 
-// The file from top to bottom, then the command line, then what has no position.
-std::pair<int, int> order(const Diagnostic& diagnostic) {
-  if (diagnostic.positions.empty()) return {2, 0};
+// File by file from top to bottom, then the command line, then what has no position.
+std::tuple<int, std::string_view, int> order(const Diagnostic& diagnostic) {
+  if (diagnostic.positions.empty()) return {2, "", 0};
   const auto& at = diagnostic.positions.front();
-  return at.line == 0 ? std::pair{1, 0} : std::pair{0, at.line};
+  if (at.line == 0) return {1, "", 0};
+  return {0, at.source.str(), at.line};
 }
 
 std::vector<Diagnostic> sorted(std::vector<Diagnostic> diagnostics) {
@@ -94,6 +96,21 @@ std::string shortened(std::string_view text, std::size_t most) {
   return std::string(text.substr(0, end)) + "...";
 }
 
+std::string printable(std::string_view text) {
+  std::string result;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto code = static_cast<unsigned char>(text[i]);
+    const bool high = code == 0xC2 && i + 1 < text.size() &&
+                      static_cast<unsigned char>(text[i + 1]) < 0xA0;  // U+0080 to U+009F
+    if ((code < 0x20 && text[i] != '\t' && text[i] != '\n') || code == 0x7F || high)
+      fmt::format_to(std::back_inserter(result), "\\x{:02x}",
+                     high ? static_cast<unsigned char>(text[++i]) : code);
+    else
+      result += text[i];
+  }
+  return result;
+}
+
 std::string format_diagnostics(std::span<const Diagnostic> diagnostics, bool colour) {
   std::string out;
   for (const auto& diagnostic : diagnostics) {
@@ -105,6 +122,7 @@ std::string format_diagnostics(std::span<const Diagnostic> diagnostics, bool col
 
 RecipeError::RecipeError(std::vector<Diagnostic> diagnostics)
     : std::runtime_error(format_diagnostics(sorted(diagnostics), false)),
+      has_more_(diagnostics.size() > kMaxDiagnostics),
       diagnostics_(sorted(std::move(diagnostics))) {}
 
 }  // namespace fulgur

@@ -6,11 +6,21 @@ namespace fulgur {
 
 std::span<const DiagnosticCode> diagnostic_codes() noexcept {
   static constexpr auto kCodes = std::to_array<DiagnosticCode>({
-      {"E0101", "the recipe cannot be read, is larger than 1 MiB, or is not UTF-8 text"},
-      {"E0102", "the recipe is not YAML"},
-      {"E0103", "a recipe is one YAML document"},
-      {"E0104", "the recipe is nested too deeply, too large with its aliases, or refers to itself"},
-      {"E0105", "a key stands twice in one mapping"},
+      {"E0101", "the recipe cannot be read, is larger than 1 MiB, or is not UTF-8 text",
+       "Recipes are small texts. Check the path, and that the file was saved as UTF-8 without "
+       "control characters."},
+      {"E0102", "the recipe is not YAML",
+       "The line that is shown is where reading failed; the mistake is often just before it: a "
+       "missing blank after a colon, a quote or bracket that is not closed, a tab for "
+       "indentation."},
+      {"E0103", "a recipe is one YAML document",
+       "`---` starts a second document. Put each recipe into a file of its own; `extends` builds "
+       "one on another."},
+      {"E0104", "the recipe is nested too deeply, too large with its aliases, or refers to itself",
+       "A few bytes of YAML can stand for millions of values. The limits are 64 levels and 100,000 "
+       "values with aliases followed, and 10,000 elements for one list."},
+      {"E0105", "a key stands twice in one mapping",
+       "YAML forbids it, but most programs silently take one of the two. Decide which one counts."},
       {"E0106",
        "a feature of YAML that recipes do not have: tags, merge keys, keys that are no text"},
       {"E0107", "an unknown key"},

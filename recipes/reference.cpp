@@ -106,9 +106,9 @@ std::string fields_text() {
 }
 
 std::string codes_text() {
-  std::string out = "\n## Errors\n\n| code | meaning |\n|---|---|\n";
-  for (const auto& [code, meaning] : diagnostic_codes())
-    out += fmt::format("| {} | {} |\n", code, meaning);
+  std::string out = "\n## Errors\n\n| code | meaning | advice |\n|---|---|---|\n";
+  for (const auto& [code, meaning, advice] : diagnostic_codes())
+    out += fmt::format("| {} | {} | {} |\n", code, meaning, advice);
   return out;
 }
 

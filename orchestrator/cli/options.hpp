@@ -68,3 +68,4 @@ struct Parsed {
 Parsed parse(int argc, const char* const* argv);
 
 }  // namespace fulgur
+  ErrorFormat error_format = ErrorFormat::kHuman;

@@ -54,6 +54,7 @@ struct Overrides {
   std::vector<std::string> plain;
   std::vector<std::string> set;
 
+  std::string error_format = "human";  // of the mistakes in all that
   std::vector<std::string> all() const {
     auto joined = plain;
     joined.insert(joined.end(), set.begin(), set.end());
@@ -63,6 +64,11 @@ struct Overrides {
 
 void add_recipe(CLI::App& command, std::filesystem::path& recipe, Overrides& overrides) {
   command.add_option("RECIPE", recipe, "The recipe, a YAML file")->required();
+  command
+      .add_option("--error-format", overrides.error_format,
+                  "How mistakes are shown: human; short, a line each for editors; json")
+      ->check(CLI::IsMember({"human", "short", "json"}))
+      ->capture_default_str();
   command.add_option("OVERRIDES", overrides.plain, "Values that differ, as in train.steps=50")
       ->type_name("FIELD=VALUE");
   command.add_option("--set", overrides.set, "The same for scripts; wins over those without --set")
@@ -232,6 +238,16 @@ Parsed parse(int argc, const char* const* argv) {
   app.add_flag("--version", commands.version, "Version and build facts");
   declare_train(app, commands);
   declare_parity(app, commands);
+// Of the command that was given; the others have kept the default.
+ErrorFormat error_format(const Commands& commands) {
+  for (const auto* each :
+       {&commands.train_overrides, &commands.check_overrides, &commands.parity_overrides}) {
+    if (each->error_format == "short") return ErrorFormat::kShort;
+    if (each->error_format == "json") return ErrorFormat::kJson;
+  }
+  return ErrorFormat::kHuman;
+}
+
   declare_generate(app, commands.generate);
   declare_checkpoints(app, commands);
   declare_exchange(app, commands);
@@ -244,7 +260,8 @@ Parsed parse(int argc, const char* const* argv) {
     return wrong_usage(innermost(app), error.what());
   }
   if (auto unknown = unknown_argument(app)) return *std::move(unknown);
-  if (auto command = chosen(app, commands)) return {.command = std::move(command)};
+  if (auto command = chosen(app, commands))
+    return {.command = std::move(command), .error_format = error_format(commands)};
   return wrong_usage(innermost(app), "which command?");
 }
 

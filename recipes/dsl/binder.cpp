@@ -96,6 +96,7 @@ Provenance Binder::provenance() const {
 
 void Binder::collect_entries(const std::string& section, const YamlNode& map) {
   for (const auto& entry : map.entries) {
+    if (problems_.full()) return;
     if (section.empty() && entry.key == "vars")
       expander_.collect_variables(*entry.value, entry.position);
     else
@@ -107,7 +108,7 @@ void Binder::collect_entry(const std::string& section, const YamlEntry& entry) {
   const auto name = section.empty() ? entry.key : section + "." + entry.key;
   const auto dot = entry.key.rfind('.');
   if (is_secret_name(entry.key)) {
-    problems_.push_back(secret_key(entry.key, entry.position));
+    problems_.add(secret_key(entry.key, entry.position));
   } else if (dot != std::string::npos && find_field(name) != nullptr) {
     report(
         "E0107", fmt::format("unknown key `{}`", shortened(entry.key)), entry.position,
@@ -124,6 +125,7 @@ void Binder::collect_at(const std::string& name, const YamlPointer& node, const 
   if (find_field(name) != nullptr) {
     values_.insert_or_assign(name, node);
     positions_.insert_or_assign(name, node->kind == Kind::kNull ? at : node->position);
+    if (node->items.size() > kMaxListItems) return;  // refused where it is converted
     for (std::size_t i = 0; i < node->items.size(); ++i)
       positions_.insert_or_assign(fmt::format("{}[{}]", name, i), node->items[i]->position);
     return;
@@ -137,11 +139,11 @@ void Binder::collect_at(const std::string& name, const YamlPointer& node, const 
 }
 
 void Binder::report(const char* code, std::string message, const Position& at, std::string help) {
-  problems_.push_back({code, std::move(message), {at}, "", std::move(help)});
+  problems_.add({code, std::move(message), {at}, "", std::move(help)});
 }
 
 void Binder::report_unknown_key(const std::string& name, const Position& at) {
-  problems_.push_back(unknown_key(name, at));
+  problems_.add(unknown_key(name, at));
   // What was meant is not missing, too.
   const auto section = section_of(name);
   const auto key = section.empty() ? name : name.substr(section.size() + 1);
@@ -242,7 +244,7 @@ void Binder::bind_left_out(const Field& field) {
     field.derive(job_);
   } catch (const std::invalid_argument& error) {
     problem.message = error.what();
-    problems_.push_back(std::move(problem));
+    problems_.add(std::move(problem));
     unknown_.emplace(field.name);
   }
 }
@@ -267,11 +269,11 @@ std::optional<FieldValue> Binder::convert_scalar(const Field& field, FieldType t
   }
   const auto taken = [&](const auto& parsed) -> std::optional<FieldValue> {
     if (const auto* error = std::get_if<ScalarError>(&parsed)) {
-      problems_.push_back({error->code,
-                           fmt::format("`{}` {}", field.name, error->message),
-                           {node.position},
-                           "",
-                           error->help});
+      problems_.add({error->code,
+                     fmt::format("`{}` {}", field.name, error->message),
+                     {node.position},
+                     "",
+                     error->help});
       return std::nullopt;
     }
     return FieldValue(std::get<0>(parsed));
@@ -298,10 +300,18 @@ std::optional<FieldValue> Binder::convert_list(const Field& field, const YamlNod
            node.position, std::string(type_help(type, node)));
     return std::nullopt;
   }
+  if (node.items.size() > kMaxListItems) {
+    report("E0104",
+           fmt::format("`{}` has {} elements: at most {}", field.name, node.items.size(),
+                       kMaxListItems),
+           node.position, "");
+    return std::nullopt;
+  }
   std::vector<std::int64_t> numbers;
   std::vector<std::string> texts;
   bool good = true;
   for (const auto& item : node.items) {
+    if (problems_.full()) return std::nullopt;
     const bool integers = type == FieldType::kIntegers;
     const auto value =
         convert_scalar(field, integers ? FieldType::kInteger : FieldType::kText, item);

@@ -12,6 +12,8 @@
 
 namespace fulgur {
 
+inline constexpr std::size_t kMaxListItems = 10'000;
+
 // Makes a Job of a recipe's values: collects them by dotted name, evaluates their expressions, converts
 // them to the fields' types, derives what is left out. Goes on after a mistake; what it could not make
 // out is in unknown().
@@ -27,7 +29,7 @@ class Binder {
 
   Job& job() noexcept { return job_; }
   const FieldNames& unknown() const noexcept { return unknown_; }
-  std::vector<Diagnostic>& problems() noexcept { return problems_; }
+  Problems& problems() noexcept { return problems_; }
   const std::vector<EnvironmentUse>& environment() const noexcept {
     return expander_.environment();
   }
@@ -57,7 +59,7 @@ class Binder {
   std::map<std::string, YamlPointer, std::less<>> values_;
   FieldNames bound_;
   FieldNames unknown_;
-  std::vector<Diagnostic> problems_;
+  Problems problems_;
   Expander expander_;
 };
 

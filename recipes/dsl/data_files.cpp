@@ -72,9 +72,9 @@ std::string complaint(const std::string& path) {
 
 // Adds the files of one pattern.
 void find_matches(const FilePattern& from, const std::vector<std::string>& exclude,
-                  std::set<std::string>& files, std::vector<Diagnostic>& problems) {
+                  std::set<std::string>& files, Problems& problems) {
   const auto refuse = [&](const char* code, std::string message, std::string help) {
-    problems.push_back({code, std::move(message), {from.position}, "", std::move(help)});
+    problems.add({code, std::move(message), {from.position}, "", std::move(help)});
   };
   const bool special = from.pattern.find_first_of(kSpecial) != std::string::npos;
   const auto pattern = absolute_pattern(from);
@@ -111,10 +111,12 @@ void find_matches(const FilePattern& from, const std::vector<std::string>& exclu
 
 std::vector<std::string> find_data_files(const std::vector<FilePattern>& patterns,
                                          const std::vector<std::string>& exclude,
-                                         std::vector<Diagnostic>& problems) {
+                                         Problems& problems) {
   std::set<std::string> files;
-  for (const auto& pattern : patterns)
+  for (const auto& pattern : patterns) {
+    if (problems.full()) break;
     find_matches(pattern, exclude, files, problems);
+  }
   return {files.begin(), files.end()};
 }
 

@@ -19,6 +19,6 @@ struct FilePattern {
 // file that cannot be opened, or is empty) is added to `problems` with the pattern's position.
 std::vector<std::string> find_data_files(const std::vector<FilePattern>& patterns,
                                          const std::vector<std::string>& exclude,
-                                         std::vector<Diagnostic>& problems);
+                                         Problems& problems);
 
 }  // namespace fulgur

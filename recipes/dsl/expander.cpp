@@ -17,6 +17,7 @@ namespace {
 using Kind = YamlNode::Kind;
 
 constexpr std::string_view kVariables = "vars.";
+constexpr std::size_t kMaxVariables = 1000;
 constexpr std::size_t kMaxOpenNames = 100;
 constexpr std::size_t kMaxEnvironmentBytes = 4096;
 constexpr std::size_t kMaxTextBytes = 65536;  // that an expression makes
@@ -34,7 +35,7 @@ Position within(const YamlNode& node, std::size_t offset, std::size_t length) {
   auto at = node.position;
   const auto begin =
       static_cast<std::size_t>(std::max(at.column - 1, 0)) + (node.quoted ? 1 : 0) + offset;
-  const std::string_view line = at.text;
+  const std::string_view line = at.text.str();
   if (at.line == 0 || begin + length > line.size() || offset + length > node.text.size()) return at;
   if (line.substr(begin, length) != std::string_view(node.text).substr(offset, length)) return at;
   at.column = static_cast<int>(begin) + 1;
@@ -69,37 +70,47 @@ std::string text_of(const ExpressionValue& value) {
   return std::get<std::string>(value);
 }
 
-void add_variables_in(const std::string& text, FieldNames& names) {
-  try {
-    for (const auto& piece : split_text(text)) {
-      if (!piece.is_expression) continue;
-      for (auto& name : names_in(parse_expression(piece.text)))
-        names.insert(std::move(name));
+// The names in all expressions of a recipe, also in values that were replaced.
+class NameCollector {
+ public:
+  void add(const YamlNode& root) {
+    for (const auto* node = &root; node != nullptr && !gave_up(); node = node->replaced.get()) {
+      if (node->kind == Kind::kScalar && has_expressions(node->text)) add_text(node->text);
+      for (const auto& item : node->items)
+        add(*item);
+      for (const auto& entry : node->entries)
+        add(*entry.value);
     }
-  } catch (const ExpressionError&) {
-    return;  // reported where it is evaluated, if it is
   }
-}
 
-// Also those in values that were replaced.
-void add_names(const YamlNode& root, FieldNames& names) {
-  for (const auto* node = &root; node != nullptr; node = node->replaced.get()) {
-    if (node->kind == Kind::kScalar && has_expressions(node->text))
-      add_variables_in(node->text, names);
-    for (const auto& item : node->items)
-      add_names(*item, names);
-    for (const auto& entry : node->entries)
-      add_names(*entry.value, names);
+  // Too many expressions cannot be read for the names to be worth much.
+  bool gave_up() const { return failures_ > Problems::kMost; }
+  const FieldNames& names() const { return names_; }
+
+ private:
+  void add_text(const std::string& text) {
+    try {
+      for (const auto& piece : split_text(text)) {
+        if (!piece.is_expression) continue;
+        for (auto& name : names_in(parse_expression(piece.text)))
+          names_.insert(std::move(name));
+      }
+    } catch (const ExpressionError&) {
+      ++failures_;  // reported where it is evaluated, if it is
+    }
   }
-}
+
+  FieldNames names_;
+  std::size_t failures_ = 0;
+};
 
 }  // namespace
 
-Expander::Expander(FieldSource field_value, std::vector<Diagnostic>& problems)
+Expander::Expander(FieldSource field_value, Problems& problems)
     : field_value_(std::move(field_value)), problems_(problems) {}
 
 void Expander::report(const char* code, std::string message, const Position& at, std::string help) {
-  problems_.push_back({code, std::move(message), {at}, "", std::move(help)});
+  problems_.add({code, std::move(message), {at}, "", std::move(help)});
 }
 
 void Expander::report(const ExpressionError& error, const YamlNode& node) {
@@ -107,19 +118,21 @@ void Expander::report(const ExpressionError& error, const YamlNode& node) {
   Diagnostic problem{
       error.code, error.what(), {within(node, error.offset, error.length)}, "", error.help};
   problem.positions.insert(problem.positions.end(), error.others.begin(), error.others.end());
-  problems_.push_back(std::move(problem));
+  problems_.add(std::move(problem));
 }
 
 void Expander::collect_variables(const YamlNode& vars, const Position& at) {
   if (vars.kind == Kind::kNull) return;
   if (vars.kind != Kind::kMap)
     return report("E0109", "`vars` must be a mapping of names to values", at);
+  if (vars.entries.size() > kMaxVariables)
+    return report("E0118", fmt::format("more than {} variables", kMaxVariables), at);
   for (const auto& entry : vars.entries)
     add_variable(entry);
 }
 
 void Expander::add_variable(const YamlEntry& entry) {
-  if (is_secret_name(entry.key)) return problems_.push_back(secret_key(entry.key, entry.position));
+  if (is_secret_name(entry.key)) return problems_.add(secret_key(entry.key, entry.position));
   if (!is_variable_name(entry.key))
     return report("E0115", fmt::format("`{}` is no name for a variable", shortened(entry.key)),
                   entry.position, "letters, digits and _, a letter first");
@@ -133,11 +146,12 @@ void Expander::add_variable(const YamlEntry& entry) {
 }
 
 void Expander::report_unused_variables(const YamlNode& root) {
-  FieldNames names;
-  add_names(root, names);
+  NameCollector used;
+  if (!variables_.empty()) used.add(root);
+  if (used.gave_up()) return;
   for (const auto& [name, variable] : variables_) {
     const auto full = std::string(kVariables) + name;
-    if (names.contains(full)) continue;
+    if (used.names().contains(full)) continue;
     report("E0125", fmt::format("nothing uses the variable `{}`", name),
            variable_positions_.at(full), fmt::format("write ${{vars.{}}}, or take it out", name));
   }

@@ -21,7 +21,7 @@ class Expander {
   using FieldSource = std::function<ExpressionValue(const Field& field)>;
   struct Unknown {};
 
-  Expander(FieldSource field_value, std::vector<Diagnostic>& problems);
+  Expander(FieldSource field_value, Problems& problems);
 
   void collect_variables(const YamlNode& vars, const Position& at);
 
@@ -62,7 +62,7 @@ class Expander {
   ExpressionValue value_of_text(const std::string& name, const YamlNode& node);
 
   FieldSource field_value_;
-  std::vector<Diagnostic>& problems_;
+  Problems& problems_;
   std::map<std::string, Variable, std::less<>> variables_;
   std::map<std::string, Position> variable_positions_;
   std::vector<std::pair<std::string, Position>> open_;

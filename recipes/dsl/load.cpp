@@ -63,7 +63,7 @@ bool resolve_data_files(const Positions& positions, Binder& binder) {
     const auto& at = positions.at(fmt::format("data.files[{}]", i));
     const auto folder = at.source == kCommandLine
                             ? std::filesystem::current_path()
-                            : std::filesystem::absolute(at.source).parent_path();
+                            : std::filesystem::absolute(at.source.str()).parent_path();
     patterns.push_back({data.files[i], folder, at});
   }
   const auto problems = binder.problems().size();
@@ -95,10 +95,10 @@ LoadedRecipe load_recipe(const std::filesystem::path& path,
   auto provenance = binder.provenance();
   auto unknown = binder.unknown();
   if (!resolve_data_files(provenance.positions, binder)) unknown.emplace("data.files");
-  auto problems = std::move(binder.problems());
-  auto broken = to_diagnostics(violations(binder.job(), unknown), provenance);
-  std::move(broken.begin(), broken.end(), std::back_inserter(problems));
-  if (!problems.empty()) throw RecipeError(std::move(problems));
+  auto& problems = binder.problems();
+  for (auto& broken : to_diagnostics(violations(binder.job(), unknown), provenance))
+    problems.add(std::move(broken));
+  if (problems.size() > 0) throw RecipeError(problems.take());
   return {std::move(binder.job()), std::move(provenance), binder.environment()};
 }
 

@@ -146,12 +146,13 @@ YamlPointer applied(const YamlPointer& root, const std::string& argument) {
 }  // namespace
 
 YamlPointer overridden(YamlPointer root, const std::vector<std::string>& arguments,
-                       std::vector<Diagnostic>& problems) {
+                       Problems& problems) {
   for (const auto& argument : arguments) {
     try {
       root = applied(root, argument);
     } catch (const RecipeError& error) {
-      problems.insert(problems.end(), error.diagnostics().begin(), error.diagnostics().end());
+      for (const auto& problem : error.diagnostics())
+        problems.add(problem);
     }
   }
   return root;

@@ -21,6 +21,6 @@ namespace fulgur {
 // Later arguments win. Those that are wrong (E0107, E0113, E0123, and E0102 to E0106 in brackets) are
 // left out and added to `problems`.
 YamlPointer overridden(YamlPointer root, const std::vector<std::string>& arguments,
-                       std::vector<Diagnostic>& problems);
+                       Problems& problems);
 
 }  // namespace fulgur

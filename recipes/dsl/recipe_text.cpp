@@ -41,9 +41,18 @@ std::size_t character_length(std::string_view text, std::size_t at) {
   return 0;
 }
 
-bool is_control(char c) {
-  const auto code = static_cast<unsigned char>(c);
-  return (code < 0x20 && c != '\t' && c != '\n' && c != '\r') || code == 0x7F;
+bool is_control(std::string_view character) {
+  const auto code = static_cast<unsigned char>(character[0]);
+  const char c = character[0];
+  if (character.size() == 1)
+    return (code < 0x20 && c != '\t' && c != '\n' && c != '\r') || code == 0x7F;
+  return code == 0xC2 && static_cast<unsigned char>(character[1]) < 0xA0;  // U+0080 to U+009F
+}
+
+// U+202A to U+202E and U+2066 to U+2069: the text would not say what it shows (CVE-2021-42574).
+bool turns_text_around(std::string_view character) {
+  return (character >= "\xE2\x80\xAA" && character <= "\xE2\x80\xAE") ||
+         (character >= "\xE2\x81\xA6" && character <= "\xE2\x81\xA9");
 }
 
 }  // namespace
@@ -53,10 +62,13 @@ std::string text_fault(std::string_view text) {
   for (std::size_t at = 0; at < text.size();) {
     const auto length = character_length(text, at);
     if (length == 0) return fmt::format("line {} is not UTF-8 (byte {})", line, at);
-    if (is_control(text[at])) {
+    const auto character = text.substr(at, length);
+    if (is_control(character)) {
       return fmt::format("line {} has a control character ({:#04x}): this is no text", line,
-                         static_cast<unsigned char>(text[at]));
+                         static_cast<unsigned char>(character.back()));
     }
+    if (turns_text_around(character))
+      return fmt::format("line {} has a character that turns the order of letters around", line);
     if (text[at] == '\n') ++line;
     at += length;
   }

@@ -35,9 +35,9 @@ bool is_secret_environment(std::string_view name) {
 
 Diagnostic secret_key(std::string_view key, const Position& at) {
   auto shown = at;
-  const auto end = at.line == 0 ? at.text.find(key) + key.size()
+  const auto end = at.line == 0 ? at.text.str().find(key) + key.size()
                                 : static_cast<std::size_t>(at.column - 1 + at.length);
-  if (end < at.text.size()) shown.text = at.text.substr(0, end) + " ...";
+  if (end < at.text.str().size()) shown.text = at.text.str().substr(0, end) + " ...";
   return {"E0124",
           fmt::format("`{}` looks like a secret", shortened(key)),
           {shown},

@@ -19,8 +19,8 @@ using Kind = YamlNode::Kind;
 // Every value carries its line, so a file of one long line must not become large.
 constexpr std::size_t kLongestLine = 240;
 
-std::vector<std::string> split_lines(const std::string& text) {
-  std::vector<std::string> lines;
+std::vector<SharedText> split_lines(const std::string& text) {
+  std::vector<SharedText> lines;
   std::istringstream stream(text);
   for (std::string line; std::getline(stream, line);) {
     if (line.ends_with('\r')) line.pop_back();
@@ -37,7 +37,7 @@ class TreeBuilder : public YAML::EventHandler {
       : source_(source), lines_(split_lines(text)), nodes_left_(nodes_left) {}
 
   YamlPointer take() { return std::move(root_); }
-  const std::vector<Diagnostic>& duplicates() const { return duplicates_; }
+  Problems& duplicates() { return duplicates_; }
 
   Position position(const YAML::Mark& mark, std::size_t length) const {
     Position at{.source = source_, .line = std::max(mark.line, 0) + 1, .column = mark.column + 1};
@@ -178,22 +178,21 @@ class TreeBuilder : public YAML::EventHandler {
     }
     const auto [same, is_new] = parent.keys.emplace(key.text, map.entries.size());
     if (!is_new) {
-      duplicates_.push_back(
-          {"E0105",
-           fmt::format("key `{}` stands twice in one mapping", shortened(key.text)),
-           {at, map.entries[same->second].position},
-           "again here",
-           "keep one of the two"});
+      duplicates_.add({"E0105",
+                       fmt::format("key `{}` stands twice in one mapping", shortened(key.text)),
+                       {at, map.entries[same->second].position},
+                       "again here",
+                       "keep one of the two"});
     }
     map.entries.push_back({key.text, at, nullptr});
   }
 
-  std::string source_;
-  std::vector<std::string> lines_;
+  SharedText source_;
+  std::vector<SharedText> lines_;
   YamlPointer root_;
   std::vector<Open> stack_;
   std::map<YAML::anchor_t, Anchor> anchors_;
-  std::vector<Diagnostic> duplicates_;
+  Problems duplicates_;
   std::size_t& nodes_left_;
 };
 
@@ -215,12 +214,12 @@ YamlPointer parse_yaml(const std::string& text, std::string_view source, std::si
     throw RecipeError(
         {{"E0102", "this is not YAML: " + error.msg, {builder.position(error.mark, 1)}, "", ""}});
   }
-  if (!builder.duplicates().empty()) throw RecipeError(builder.duplicates());
+  if (builder.duplicates().size() > 0) throw RecipeError(builder.duplicates().take());
   auto root = builder.take();
   if (root == nullptr) {
     throw RecipeError({{"E0102",
                         "the recipe is empty",
-                        {{.source = std::string(source), .line = 1, .column = 1}},
+                        {{.source = source, .line = 1, .column = 1}},
                         "",
                         "see recipes/quickstart.yaml for one to start from"}});
   }

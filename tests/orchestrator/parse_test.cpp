@@ -33,6 +33,14 @@ bool contains(const std::string& text, const std::string& part) {
 }  // namespace
 
 TEST_SUITE("orchestrator/cli/parse") {
+  TEST_CASE("the form of error messages is chosen") {
+    CHECK(parsed({"check", "r.yaml"}).error_format == ErrorFormat::kHuman);
+    CHECK(parsed({"check", "r.yaml", "--error-format=short"}).error_format == ErrorFormat::kShort);
+    CHECK(parsed({"check", "--error-format", "json", "r.yaml", "a=1"}).error_format ==
+          ErrorFormat::kJson);
+    CHECK(contains(refusal({"check", "r.yaml", "--error-format=xml"}), "xml"));
+  }
+
   TEST_CASE("overrides come with --set or without, those with it last") {
     const auto train = command<TrainOptions>(
         {"train", "r.yaml", "a.b=1", "--set", "c=2", "d=[x, y]", "--set", "e=3"});

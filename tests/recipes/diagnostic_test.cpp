@@ -49,6 +49,65 @@ TEST_SUITE("recipes/diagnostic") {
     CHECK(coloured == format_diagnostics({&diagnostic, 1}, false));
   }
 
+  TEST_CASE("nothing that is shown can command a terminal") {
+    Diagnostic diagnostic = at_line(1);
+    diagnostic.message = "a\x1b[2Jb";
+    diagnostic.help =
+        "c\xc2\x9b"
+        "d\tf";
+    diagnostic.positions[0].source = "\x07.yaml";
+    for (const auto& text :
+         {format_diagnostics({&diagnostic, 1}, false), format_diagnostic_lines({&diagnostic, 1}),
+          format_diagnostics_json({&diagnostic, 1})}) {
+      CAPTURE(text);
+      CHECK(text.find_first_of("\x1b\x07") == std::string::npos);
+    }
+    CHECK(format_diagnostics({&diagnostic, 1}, false).find("c\\x9bd\tf") != std::string::npos);
+    CHECK(printable("\xc3\xa9\n\x7f") == "\xc3\xa9\n\\x7f");
+  }
+
+  TEST_CASE("for editors every position is a line, and every diagnostic one of JSON") {
+    Diagnostic diagnostic = at_line(3);
+    diagnostic.help = "h \"q\"";
+    diagnostic.positions.push_back({.source = "command line", .text = "train.steps=3"});
+    CHECK(format_diagnostic_lines({&diagnostic, 1}) ==
+          "r.yaml:3:1: error[E0107]: m; h \"q\"\n"
+          "command line: `train.steps=3`: note: E0107 is also about this\n");
+    CHECK(format_diagnostics_json({&diagnostic, 1}) ==
+          "{\"code\":\"E0107\",\"message\":\"m\",\"note\":\"\",\"help\":\"h "
+          "\\\"q\\\"\",\"positions\":["
+          "{\"source\":\"r.yaml\",\"line\":3,\"column\":1,\"length\":1,\"text\":\"x\"},"
+          "{\"source\":\"command line\",\"line\":0,\"column\":0,\"length\":1,"
+          "\"text\":\"train.steps=3\"}]}\n");
+    diagnostic.positions.clear();
+    CHECK(format_diagnostic_lines({&diagnostic, 1}) == "error[E0107]: m; h \"q\"\n");
+  }
+
+  TEST_CASE("problems are shown file by file, the command line last, and enough are enough") {
+    Problems problems;
+    problems.add({"E0113", "m", {{.source = "command line", .text = "x"}}, "", ""});
+    problems.add({"E0107", "m", {{.source = "b.yaml", .line = 1}}, "", ""});
+    problems.add({"E0107", "m", {{.source = "a.yaml", .line = 9}}, "", ""});
+    const RecipeError error(problems.take());
+    CHECK(error.diagnostics()[0].positions[0].source == "a.yaml");
+    CHECK(error.diagnostics()[1].positions[0].source == "b.yaml");
+    CHECK(error.diagnostics()[2].code == "E0113");
+    CHECK_FALSE(error.has_more());
+    Problems many;
+    for (int line = 0; line < 1000; ++line)
+      many.add(at_line(line));
+    CHECK(many.full());
+    CHECK(many.size() == Problems::kMost);
+    CHECK(RecipeError(many.take()).has_more());
+  }
+
+  TEST_CASE("every code has an advice that ends like a sentence") {
+    for (const auto& [code, meaning, advice] : diagnostic_codes()) {
+      CAPTURE(code);
+      CHECK(advice.ends_with('.'));
+    }
+  }
+
   TEST_CASE("an error holds the first twenty problems in the order of the lines") {
     std::vector<Diagnostic> many;
     many.push_back(

@@ -26,10 +26,11 @@ struct Folder {
     from.reserve(patterns.size());
     for (const auto& pattern : patterns)
       from.push_back({pattern, path, {.source = "r.yaml", .line = 3}});
-    problems.clear();
+    Problems found;
     std::vector<std::string> names;
-    for (const auto& file : find_data_files(from, exclude, problems))
+    for (const auto& file : find_data_files(from, exclude, found))
       names.push_back(fs::relative(file, path).string());
+    problems = found.take();
     return names;
   }
 
@@ -66,8 +67,9 @@ TEST_SUITE("recipes/dsl/data_files") {
     fs::create_directory(odd);
     test::write_file(odd / "f", "text");
     const std::vector<FilePattern> pattern = {{"*", odd, {}}};
-    CHECK(find_data_files(pattern, {}, folder.problems) == Names{(odd / "f").string()});
-    CHECK(folder.problems.empty());
+    Problems problems;
+    CHECK(find_data_files(pattern, {}, problems) == Names{(odd / "f").string()});
+    CHECK(problems.size() == 0);
   }
 
   TEST_CASE("files that cannot be trained on are reported with the pattern's position") {

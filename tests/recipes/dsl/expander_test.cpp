@@ -168,7 +168,7 @@ TEST_SUITE("recipes/dsl/expander") {
     const Folder folder(with_vars("  My_Secret: hunter2\n"));
     CHECK(folder.problems({"vars.password=hunter2"}).size() == 2);
     for (const auto& problem : folder.problems({"vars.password=hunter2"}))
-      CHECK(problem.positions.at(0).text.find("hunter2") == std::string::npos);
+      CHECK(problem.positions.at(0).text.str().find("hunter2") == std::string::npos);
   }
 
   TEST_CASE("texts that double are cut off, and so are long rows of variables") {

@@ -98,7 +98,7 @@ TEST_SUITE("recipes/dsl/hostile_yaml") {
     const auto tree = parse_yaml("[" + repeated("abcdefghi,", 90000) + "]", "r.yaml");
     REQUIRE(tree->items.size() == 90000);
     CHECK(tree->items.back()->position.column == 10 * 89999 + 2);
-    CHECK(tree->items.back()->position.text.size() < 300);
+    CHECK(tree->items.back()->position.text.str().size() < 300);
   }
 
   TEST_CASE("a long key or value does not come back whole in the message") {
@@ -107,6 +107,15 @@ TEST_SUITE("recipes/dsl/hostile_yaml") {
     CHECK(message.find("unknown key `akkk") != std::string::npos);
     CHECK(message.find("`layout.dp` must be an integer, not `vvv") != std::string::npos);
     CHECK(message.size() < 20000);
+  }
+
+  TEST_CASE("a list of a field has at most 10000 elements") {
+    const auto recipe = [](int n) {
+      return test::kGoodRecipe + "pipeline: {layers: [" + repeated("1,", n) + "]}\n";
+    };
+    CHECK(refusal(recipe(10001)).find("`pipeline.layers` has 10001 elements: at most 10000") !=
+          std::string::npos);
+    CHECK(refusal(recipe(10000)).find("at most") == std::string::npos);
   }
 
   TEST_CASE("keys that stand twice are refused on every level, all of them at once") {
@@ -168,6 +177,9 @@ TEST_SUITE("recipes/dsl/hostile_yaml") {
     CHECK(file_message("\x7f"
                        "ELF") == "line 1 has a control character (0x7f): this is no text");
     CHECK(file_message("a: 1\n\xff\n") == "line 2 is not UTF-8 (byte 5)");
+    CHECK(file_message("a: \xc2\x9b") == "line 1 has a control character (0x9b): this is no text");
+    CHECK(file_message("a: \xe2\x80\xae") ==
+          "line 1 has a character that turns the order of letters around");
     CHECK(file_message("\xc3\xa9 \xe2\x82\xac \xf0\x9f\x8e\x89").empty());
     for (const auto* bad : {"\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xc3",
                             "\x80", "\xf0\x9f\x8e", "\xf8\x88\x80\x80\x80"}) {

@@ -57,7 +57,7 @@ TEST_SUITE("recipes/dsl/layers") {
     const auto problems = folder.problems();
     REQUIRE(problems.size() == 1);
     CHECK(problems[0].code == "E0107");
-    CHECK(problems[0].positions.at(0).source.ends_with("/base.yaml"));
+    CHECK(problems[0].positions.at(0).source.str().ends_with("/base.yaml"));
   }
 
   TEST_CASE("a rule cites the lines of several files") {
@@ -66,8 +66,8 @@ TEST_SUITE("recipes/dsl/layers") {
     const auto problems = folder.problems();
     REQUIRE(problems.size() == 1);
     REQUIRE(problems[0].positions.size() == 2);
-    CHECK(problems[0].positions[0].source.ends_with("/recipe.yaml"));
-    CHECK(problems[0].positions[1].source.ends_with("/base.yaml"));
+    CHECK(problems[0].positions[0].source.str().ends_with("/recipe.yaml"));
+    CHECK(problems[0].positions[1].source.str().ends_with("/base.yaml"));
   }
 
   TEST_CASE("nothing outside of the recipe's folder is read") {
@@ -139,9 +139,13 @@ TEST_SUITE("recipes/dsl/layers") {
       values += "x,";
     folder.add("a.yaml", test::kGoodRecipe);
     folder.add("b.yaml", values + "]}\n");
-    CHECK(folder.codes() != "E0104");
+    const auto large_together = [&] {
+      const auto problems = folder.problems();
+      return problems.at(0).message == "more than 100000 values, aliases followed";
+    };
+    CHECK_FALSE(large_together());
     folder.add("a.yaml", values + "]}\n");
-    CHECK(folder.codes() == "E0104");
+    CHECK(large_together());
     const Folder large("extends: [a.yaml, b.yaml]\n");
     large.add("a.yaml", test::kGoodRecipe + "#" + std::string(700000, 'x') + "\n");
     large.add("b.yaml", "name: x\n#" + std::string(700000, 'x') + "\n");
