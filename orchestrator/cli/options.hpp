@@ -63,9 +63,9 @@ struct Parsed {
   // Without a command: what to print, and the exit code (0: help was asked for).
   std::string text;
   int exit_code = 0;
+  ErrorFormat error_format = ErrorFormat::kHuman;
 };
 
 Parsed parse(int argc, const char* const* argv);
 
 }  // namespace fulgur
-  ErrorFormat error_format = ErrorFormat::kHuman;

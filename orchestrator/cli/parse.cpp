@@ -53,8 +53,8 @@ CLI::App& add_command(CLI::App& parent, const char* name, const char* about) {
 struct Overrides {
   std::vector<std::string> plain;
   std::vector<std::string> set;
-
   std::string error_format = "human";  // of the mistakes in all that
+
   std::vector<std::string> all() const {
     auto joined = plain;
     joined.insert(joined.end(), set.begin(), set.end());
@@ -63,12 +63,12 @@ struct Overrides {
 };
 
 void add_recipe(CLI::App& command, std::filesystem::path& recipe, Overrides& overrides) {
-  command.add_option("RECIPE", recipe, "The recipe, a YAML file")->required();
   command
       .add_option("--error-format", overrides.error_format,
                   "How mistakes are shown: human; short, a line each for editors; json")
       ->check(CLI::IsMember({"human", "short", "json"}))
       ->capture_default_str();
+  command.add_option("RECIPE", recipe, "The recipe, a YAML file")->required();
   command.add_option("OVERRIDES", overrides.plain, "Values that differ, as in train.steps=50")
       ->type_name("FIELD=VALUE");
   command.add_option("--set", overrides.set, "The same for scripts; wins over those without --set")
@@ -228,16 +228,6 @@ std::optional<Command> chosen(const CLI::App& app, Commands& commands) {
   return std::nullopt;
 }
 
-}  // namespace
-
-Parsed parse(int argc, const char* const* argv) {
-  CLI::App app(kAbout, "fulgur");
-  app.allow_extras();
-  app.footer(kFooter);
-  Commands commands;
-  app.add_flag("--version", commands.version, "Version and build facts");
-  declare_train(app, commands);
-  declare_parity(app, commands);
 // Of the command that was given; the others have kept the default.
 ErrorFormat error_format(const Commands& commands) {
   for (const auto* each :
@@ -248,6 +238,16 @@ ErrorFormat error_format(const Commands& commands) {
   return ErrorFormat::kHuman;
 }
 
+}  // namespace
+
+Parsed parse(int argc, const char* const* argv) {
+  CLI::App app(kAbout, "fulgur");
+  app.allow_extras();
+  app.footer(kFooter);
+  Commands commands;
+  app.add_flag("--version", commands.version, "Version and build facts");
+  declare_train(app, commands);
+  declare_parity(app, commands);
   declare_generate(app, commands.generate);
   declare_checkpoints(app, commands);
   declare_exchange(app, commands);
