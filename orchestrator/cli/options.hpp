@@ -58,6 +58,9 @@ using Command =
     std::variant<TrainOptions, CheckOptions, ParityOptions, GenerateOptions, ListOptions,
                  ShowOptions, VerifyOptions, ImportOptions, ExportOptions, VersionOptions>;
 
+// How the mistakes of a recipe are shown.
+enum class ErrorFormat { kHuman, kShort, kJson };
+
 struct Parsed {
   std::optional<Command> command;
   // Without a command: what to print, and the exit code (0: help was asked for).
