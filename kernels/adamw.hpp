@@ -22,6 +22,7 @@ namespace fulgur {
 // step < 1, or a beta lies outside [0, 1). Cost: O(n), 28 bytes moved per element.
 struct AdamW {
   Tensor weight, gradient, exp_avg, exp_avg_sq;
+  Tensor copy = {};  // [n] bfloat16: receives the new weight, rounded; without memory: nothing does
   double learning_rate = 0, beta1 = 0.9, beta2 = 0.95, eps = 1e-8, weight_decay = 0;
   double gradient_scale = 1;
   std::int64_t step = 1;  // counts from 1

@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "kernels/adamw_impl.hpp"
+#include "kernels/convert.hpp"
 
 namespace fulgur::cpu {
 
@@ -30,6 +31,7 @@ void adamw(const AdamW& args, Stream& stream) {
       w[i] = keep * w[i] - rate * m[i] / (std::sqrt(v[i]) * root + eps);
     }
   });
+  if (args.copy.data != nullptr) convert({.x = args.weight, .y = args.copy}, stream);
 }
 
 }  // namespace fulgur::cpu

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "kernels/adamw_impl.hpp"
+#include "kernels/cuda_floats.cuh"
 #include "kernels/cuda_launch.cuh"
 
 namespace fulgur::cuda {
@@ -22,6 +23,7 @@ void adamw(const AdamW& args, Stream& stream) {
   const auto* gradient = args.gradient.as<float>();
   auto *w = args.weight.as<float>(), *m = args.exp_avg.as<float>(),
        *v = args.exp_avg_sq.as<float>();
+  auto* copy = args.copy.data == nullptr ? nullptr : args.copy.as<__nv_bfloat16>();
   for_each_element(args.weight.count(), stream, "adamw", [=] __device__(std::int64_t i) {
     const float g = factor * gradient[i];
     const float mean = b1 * m[i] + new1 * g;
@@ -29,6 +31,7 @@ void adamw(const AdamW& args, Stream& stream) {
     m[i] = mean;
     v[i] = square;
     w[i] = keep * w[i] - rate * mean / (sqrtf(square) * root + eps);
+    if (copy != nullptr) store(w[i], &copy[i]);
   });
 }
 

@@ -39,44 +39,15 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
   return *this;
 }
 
-Arena::Arena(Device device, std::size_t block_bytes)
-    : device_(device), block_bytes_(aligned(std::max<std::size_t>(block_bytes, 1))) {}
-
-void Arena::open_block(std::size_t bytes) {
-  if (!blocks_.empty()) {
-    before_ += blocks_[block_].bytes();
-    ++block_;
-  }
-  used_ = 0;
-  // The blocks behind this one may still be read by queued work, so a small one moves back; it is
-  // not freed.
-  if (block_ == blocks_.size() || blocks_[block_].bytes() < bytes) {
-    blocks_.emplace(blocks_.begin() + static_cast<std::ptrdiff_t>(block_), device_,
-                    std::max(bytes, block_bytes_));
-  }
-}
-
 Tensor Arena::allocate(const Shape& dims, DType dtype) {
   auto tensor = Tensor::contiguous(nullptr, dtype, dims);
-  const auto bytes = aligned(std::max<std::size_t>(tensor.bytes(), 1));  // never a null tensor
-  if (blocks_.empty() || used_ + bytes > blocks_[block_].bytes()) open_block(bytes);
-  tensor.data = static_cast<std::byte*>(blocks_[block_].data()) + used_;
-  used_ += bytes;
-  high_water_ = std::max(high_water_, before_ + used_);
+  const auto end =
+      used_ + aligned(std::max<std::size_t>(tensor.bytes(), 1));  // never a null tensor
+  memory_.grow(end);
+  tensor.data = memory_.data() + used_;
+  used_ = end;
+  high_water_ = std::max(high_water_, used_);
   return tensor;
-}
-
-std::size_t Arena::capacity_bytes() const noexcept {
-  std::size_t sum = 0;
-  for (const auto& block : blocks_)
-    sum += block.bytes();
-  return sum;
-}
-
-Arena::Scope::~Scope() {
-  arena_.block_ = block_;
-  arena_.used_ = used_;
-  arena_.before_ = before_;
 }
 
 void copy(const Tensor& from, const Tensor& to, Stream& stream) {

@@ -1,8 +1,8 @@
 #pragma once
 
 #include <cstddef>
-#include <vector>
 
+#include "kernels/reserved_memory.hpp"
 #include "kernels/tensor.hpp"
 
 namespace fulgur {
@@ -33,49 +33,44 @@ class Buffer {
   Device device_ = Device::kCpu;
 };
 
-// Temporary tensors of a step, handed out from blocks that are kept: after the first step nothing
-// is allocated from the system.
+// Temporary tensors of a step, one behind the other in memory that grows as far as it was ever needed
+// and is kept: a step that needs no more than those before it takes nothing from the system.
 //
 // The arena is a stack in stream order: memory released (Scope) may be handed out again at once,
 // which is safe as long as all its users are queued on one stream, or ordered by events. So the
 // arena must live until that stream has done their work.
 class Arena {
  public:
-  explicit Arena(Device device, std::size_t block_bytes = std::size_t{8} << 20);
+  explicit Arena(Device device) noexcept : memory_(device) {}
 
-  // Uninitialised, contiguous, 256-byte aligned; valid until the enclosing Scope ends. A tensor
-  // larger than a block gets a block of its own.
+  // Uninitialised, contiguous, 256-byte aligned; valid until the enclosing Scope ends. Throws
+  // std::bad_alloc, or CudaError, when the device has not so much memory.
   Tensor allocate(const Shape& dims, DType dtype = DType::kFloat32);
+  // With the dims and the dtype of another.
+  Tensor like(const Tensor& other) { return allocate(other.dims, other.dtype); }
 
-  // The most bytes in use at any time so far, with what is left unused at the ends of full blocks.
+  // The most bytes in use at any time so far.
   std::size_t high_water_bytes() const noexcept { return high_water_; }
   // All bytes held, in use or not.
-  std::size_t capacity_bytes() const noexcept;
-  Device device() const noexcept { return device_; }
+  std::size_t capacity_bytes() const noexcept { return memory_.bytes(); }
+  Device device() const noexcept { return memory_.device(); }
 
   // Gives back, at its end, all that was allocated since its beginning. Scopes nest.
   class Scope {
    public:
-    explicit Scope(Arena& arena)
-        : arena_(arena), block_(arena.block_), used_(arena.used_), before_(arena.before_) {}
-    ~Scope();
+    explicit Scope(Arena& arena) : arena_(arena), used_(arena.used_) {}
+    ~Scope() { arena_.used_ = used_; }
     Scope(const Scope&) = delete;
     Scope& operator=(const Scope&) = delete;
 
    private:
     Arena& arena_;
-    std::size_t block_, used_, before_;
+    std::size_t used_;
   };
 
  private:
-  void open_block(std::size_t bytes);  // makes a next block of at least `bytes` the one in use
-
-  Device device_;
-  std::size_t block_bytes_;
-  std::vector<Buffer> blocks_;
-  std::size_t block_ = 0;   // the block in use
-  std::size_t used_ = 0;    // bytes used of it
-  std::size_t before_ = 0;  // bytes of the blocks before it
+  ReservedMemory memory_;
+  std::size_t used_ = 0;
   std::size_t high_water_ = 0;
 };
 

@@ -1,3 +1,6 @@
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -51,6 +54,23 @@ void* allocate(std::size_t bytes) {
 
 void release(void* data) noexcept {
   std::free(data);
+}
+
+// Where the system counts addresses as memory (a limit on them, strict overcommit), it may grant fewer.
+std::span<std::byte> reserve() {
+  constexpr std::size_t kLeast = std::size_t{64} << 20;
+  auto bytes = static_cast<std::size_t>(::sysconf(_SC_PHYS_PAGES)) *
+               static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  for (; bytes >= kLeast; bytes /= 2) {
+    void* const data = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (data != MAP_FAILED) return {static_cast<std::byte*>(data), bytes};
+  }
+  throw std::bad_alloc();
+}
+
+void give_back(std::byte* data, std::size_t reserved) noexcept {
+  static_cast<void>(::munmap(data, reserved));
 }
 
 void copy(const Tensor& from, const Tensor& to, Stream& stream) {

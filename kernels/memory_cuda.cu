@@ -1,3 +1,4 @@
+#include <cuda.h>
 #include <cuda_runtime.h>
 
 #include "kernels/cuda_launch.cuh"
@@ -47,7 +48,87 @@ void zero_strided(const Tensor& tensor, Stream& stream) {
                    [=] __device__(std::int64_t i) { target[layout.offset(i)] = 0; });
 }
 
+// A function of the driver, found through the runtime: a program that links the driver's library would
+// not start where there is none.
+template <class Function>
+Function driver(const char* name) {
+  void* function = nullptr;
+  cudaDriverEntryPointQueryResult found{};
+  check(
+      cudaGetDriverEntryPointByVersion(name, &function, CUDART_VERSION, cudaEnableDefault, &found),
+      name);
+  if (found != cudaDriverEntryPointSuccess)
+    throw CudaError(std::string(name) + ": not in this driver");
+  return reinterpret_cast<Function>(function);
+}
+
+// The driver's functions for memory at addresses of one's own choice.
+struct VirtualMemory {
+  decltype(&cuMemAddressReserve) reserve = driver<decltype(reserve)>("cuMemAddressReserve");
+  decltype(&cuMemAddressFree) free = driver<decltype(free)>("cuMemAddressFree");
+  decltype(&cuMemCreate) create = driver<decltype(create)>("cuMemCreate");
+  decltype(&cuMemRelease) release = driver<decltype(release)>("cuMemRelease");
+  decltype(&cuMemMap) map = driver<decltype(map)>("cuMemMap");
+  decltype(&cuMemUnmap) unmap = driver<decltype(unmap)>("cuMemUnmap");
+  decltype(&cuMemSetAccess) set_access = driver<decltype(set_access)>("cuMemSetAccess");
+  decltype(&cuGetErrorString) error_string = driver<decltype(error_string)>("cuGetErrorString");
+};
+const VirtualMemory& virtual_memory() {
+  static const VirtualMemory functions;
+  return functions;
+}
+
+void check(CUresult result, const char* call) {
+  if (result == CUDA_SUCCESS) return;
+  const char* text = nullptr;
+  static_cast<void>(virtual_memory().error_string(result, &text));
+  throw CudaError(std::string(call) + ": " + (text != nullptr ? text : "unknown error"));
+}
+
+CUmemLocation this_device() {
+  CUmemLocation location{};
+  location.type = CU_MEM_LOCATION_TYPE_DEVICE;
+  check(cudaGetDevice(&location.id), "cudaGetDevice");
+  return location;
+}
+
 }  // namespace
+
+std::span<std::byte> reserve() {
+  std::size_t free = 0, total = 0;
+  check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
+  constexpr std::size_t kUnit = std::size_t{64} << 20;
+  total = total / kUnit * kUnit;
+  CUdeviceptr data = 0;
+  check(virtual_memory().reserve(&data, total, 0, 0, 0), "cuMemAddressReserve");
+  return {reinterpret_cast<std::byte*>(data), total};
+}
+
+void back(std::byte* begin, std::size_t bytes) {
+  const auto& functions = virtual_memory();
+  CUmemAllocationProp wanted{};
+  wanted.type = CU_MEM_ALLOCATION_TYPE_PINNED;
+  wanted.location = this_device();
+  CUmemGenericAllocationHandle memory{};
+  check(functions.create(&memory, bytes, &wanted, 0), "cuMemCreate");
+  const auto at = reinterpret_cast<CUdeviceptr>(begin);
+  const auto mapped = functions.map(at, bytes, 0, memory, 0);
+  static_cast<void>(functions.release(memory));  // the mapping keeps it
+  check(mapped, "cuMemMap");
+  CUmemAccessDesc access{};
+  access.location = wanted.location;
+  access.flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
+  check(functions.set_access(at, bytes, &access, 1), "cuMemSetAccess");
+}
+
+// As cudaFree, not before the GPU has done all that it was given.
+void give_back(std::byte* data, std::size_t reserved, std::size_t backed) noexcept {
+  const auto& functions = virtual_memory();
+  const auto at = reinterpret_cast<CUdeviceptr>(data);
+  static_cast<void>(cudaDeviceSynchronize());
+  if (backed > 0) static_cast<void>(functions.unmap(at, backed));
+  static_cast<void>(functions.free(at, reserved));
+}
 
 // cudaMalloc aligns to 256 bytes. The memory is zeroed before anybody, on whatever stream, can use it.
 void* allocate(std::size_t bytes) {

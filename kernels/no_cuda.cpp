@@ -3,6 +3,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "kernels/convert_impl.hpp"
 #include "kernels/devices_impl.hpp"
 #include "kernels/lightning_attention_impl.hpp"
 #include "kernels/lightning_carry_impl.hpp"
@@ -45,11 +46,21 @@ void* allocate(std::size_t) {
   refuse("buffer");
 }
 void release(void*) noexcept {}
+std::span<std::byte> reserve() {
+  refuse("arena");
+}
+void back(std::byte*, std::size_t) {
+  refuse("arena");
+}
+void give_back(std::byte*, std::size_t, std::size_t) noexcept {}
 void copy(const Tensor&, const Tensor&, Stream&) {
   refuse("copy");
 }
 void fill_zero(const Tensor&, Stream&) {
   refuse("fill_zero");
+}
+void convert(const Convert&, Stream&) {
+  refuse("convert");
 }
 void matmul(const MatMul&, Stream&) {
   refuse("matmul");

@@ -27,6 +27,9 @@ enum class PipelineSchedule { k1F1B, kInterleaved, kZeroBubble };
 // What the backward pass calculates again instead of keeping it: nothing; cheap inner activations of
 // attention and experts; everything but each layer's input.
 enum class Recompute { kNone, kSelective, kFull };
+// In what the model calculates (arXiv 1710.03740): float32; or on GPUs bfloat16 weights and activations,
+// with float32 master weights, gradients, router, lightning states, norms and loss.
+enum class Precision { kFloat32, kBFloat16 };
 // What weight decay pulls on: everything with two or more dimensions, or norms too.
 enum class WeightDecayOn { kMatrices, kAll };
 
@@ -82,6 +85,7 @@ struct TrainSpec {
   std::int64_t sequence_length = 0;  // N
   std::int64_t batch = 0;            // sequences per step
   std::int64_t micro_batch = 0;  // sequences that all dp ranks process together in one micro-step
+  Precision precision = Precision::kFloat32;
   std::uint64_t seed = 0;
 
   friend bool operator==(const TrainSpec&, const TrainSpec&) = default;

@@ -32,6 +32,8 @@ template <>
 inline constexpr std::array<std::string_view, 3> kChoiceNames<PipelineSchedule> = {
     "1f1b", "interleaved", "zero_bubble"};
 template <>
+inline constexpr std::array<std::string_view, 2> kChoiceNames<Precision> = {"float32", "bfloat16"};
+template <>
 inline constexpr std::array<std::string_view, 3> kChoiceNames<Recompute> = {"none", "selective",
                                                                             "full"};
 

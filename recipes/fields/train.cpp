@@ -58,6 +58,12 @@ std::vector<Field> train_fields() {
        .derivation = "batch",
        .inputs = {"train.batch"},
        .derive = [](Job& job) { job.train.micro_batch = job.train.batch; }},
+      {.name = "train.precision",
+       .access = kMember<&Job::train, &TrainSpec::precision>,
+       .category = Category::kLayout,
+       .help =
+           "float32; or bfloat16, on GPUs: weights and activations in bfloat16, everything that "
+           "adds up (master weights, gradients, router, norms, states, loss) in float32."},
       {.name = "train.seed",
        .access = kMember<&Job::train, &TrainSpec::seed>,
        .range = kExact,

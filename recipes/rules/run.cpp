@@ -51,6 +51,13 @@ std::optional<Finding> cluster_kind_is_known(const Job& job) {
                  "kinds: local"};
 }
 
+std::optional<Finding> precision_fits_the_device(const Job& job) {
+  if (job.train.precision == Precision::kFloat32 || job.device != DeviceKind::kCpu)
+    return std::nullopt;
+  return Finding{"E0257", "train.precision is bfloat16 and device is cpu",
+                 "train.precision: float32, or device: cuda"};
+}
+
 std::optional<Finding> sample_has_a_prompt(const Job& job) {
   if (job.sample.tokens == 0 || !job.sample.prompt.empty()) return std::nullopt;
   return Finding{"E0254",
@@ -66,6 +73,7 @@ std::span<const Rule> run_rules() {
       {{"run_directory"}, run_has_a_directory},
       {{"cluster.dead_after", "cluster.heartbeat"}, death_takes_some_heartbeats},
       {{"cluster.kind"}, cluster_kind_is_known},
+      {{"train.precision", "device"}, precision_fits_the_device},
       {{"sample.tokens", "sample.prompt"}, sample_has_a_prompt},
   };
   return kRules;

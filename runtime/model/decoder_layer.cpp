@@ -41,11 +41,11 @@ void DecoderLayer::forward(const Context& ctx, const Batch& batch, const Tensor&
   const auto rows = x.dims[0];
   saved.x = x;
   saved.rstd1 = ctx.arena.allocate({rows});
-  saved.y = ctx.arena.allocate(x.dims);
-  saved.g = ctx.arena.allocate(x.dims);
+  saved.y = ctx.arena.like(x);
+  saved.g = ctx.arena.like(x);
   saved.rstd2 = ctx.arena.allocate({rows});
 
-  const auto h = ctx.arena.allocate(x.dims);
+  const auto h = ctx.arena.like(x);
   rms_norm_forward({.x = x, .weight = norm1_, .y = h, .rstd = saved.rstd1, .eps = norm_eps_},
                    ctx.stream);
   std::visit(
@@ -72,10 +72,10 @@ void DecoderLayer::backward(const Context& ctx, const Batch& batch, const Backwa
                             const Saved& saved, WeightGradients& weights) const {
   const Arena::Scope scope(ctx.arena);
   const auto& dout = args.dout;
-  const auto dnormed = ctx.arena.allocate(dout.dims);  // of g, then of h
-  const auto dy = ctx.arena.allocate(dout.dims);
+  const auto dnormed = ctx.arena.like(dout);  // of g, then of h
+  const auto dy = ctx.arena.like(dout);
   const auto scaled = [&](const Tensor& gradient, float beta) {
-    const auto result = weights.operands(ctx).arena.allocate(gradient.dims);
+    const auto result = weights.operands(ctx).arena.like(gradient);
     scaled_add({.a = gradient, .b = gradient, .y = result, .alpha = beta, .beta = 0.0f},
                ctx.stream);
     return result;

@@ -52,8 +52,8 @@ void LightningLayer::forward(const Context& ctx, const Batch& batch, const Tenso
   const auto T = batch.tokens, A = heads_ * head_dim_;
   auto& tp = options_.mesh.tp();
   saved.h = gather_rows(ctx, tp, batch.cuts, h, "attention input");
-  saved.projected = ctx.arena.allocate({T, 3 * A});
-  saved.gate = ctx.arena.allocate({T, A});
+  saved.projected = ctx.arena.allocate({T, 3 * A}, h.dtype);
+  saved.gate = ctx.arena.allocate({T, A}, h.dtype);
   saved.states_in = ctx.arena.allocate({batch.lightning.slots, heads_, head_dim_, head_dim_});
   linear_forward(ctx, saved.h, qkv_, saved.projected);
   linear_forward(ctx, saved.h, gate_, saved.gate);
@@ -70,11 +70,11 @@ void LightningLayer::forward(const Context& ctx, const Batch& batch, const Tenso
 void LightningLayer::attend(const Context& ctx, const Context& kept, const Batch& batch,
                             Saved& saved) const {
   const auto T = batch.tokens, A = heads_ * head_dim_;
-  saved.qkv = ctx.arena.allocate({T, heads_, 3, head_dim_});
-  saved.o = ctx.arena.allocate({T, A});
+  saved.qkv = ctx.arena.allocate({T, heads_, 3, head_dim_}, saved.projected.dtype);
+  saved.o = ctx.arena.like(saved.gate);
   saved.rstd = ctx.arena.allocate({T});
-  saved.normed = ctx.arena.allocate({T, A});
-  saved.gated = kept.arena.allocate({T, A});
+  saved.normed = ctx.arena.like(saved.gate);
+  saved.gated = kept.arena.like(saved.gate);
 
   silu_forward({.x = saved.projected, .y = saved.qkv.view({T, 3 * A})}, ctx.stream);
   lightning_context_forward(ctx, options_.context_group(),
@@ -106,11 +106,11 @@ void LightningLayer::backward(const Context& ctx, const Batch& batch, const Tens
   if (options_.recompute == Recompute::kSelective) attend(ctx, operands, batch, saved);
   const auto dout_rows =
       gather_rows(operands, tp, batch.cuts, dout, "gradient of attention output");
-  const auto dgated = ctx.arena.allocate({T, A});
+  const auto dgated = ctx.arena.like(saved.gate);
   linear_weight_gradient(ctx, dout_rows, saved.gated, dout_, weights);
   linear_input_gradient(ctx, dout_rows, out_, dgated, Accumulate::kNo);
 
-  const auto dgate = operands.arena.allocate({T, A}), dnormed = ctx.arena.allocate({T, A});
+  const auto dgate = operands.arena.like(saved.gate), dnormed = ctx.arena.like(saved.gate);
   sigmoid_gate_backward(
       {.dy = dgated, .gate = saved.gate, .x = saved.normed, .dgate = dgate, .dx = dnormed},
       ctx.stream);
@@ -118,7 +118,7 @@ void LightningLayer::backward(const Context& ctx, const Batch& batch, const Tens
   linear_weight_gradient(ctx, dgate, saved.h, dgate_, weights);
   linear_input_gradient(ctx, dgate, gate_, dh_sum, Accumulate::kNo);
 
-  const auto dattended = ctx.arena.allocate({T, A});
+  const auto dattended = ctx.arena.like(saved.gate);
   RmsNormBackward norm{.dy = dnormed,
                        .x = saved.o,
                        .weight = norm_,
@@ -131,7 +131,7 @@ void LightningLayer::backward(const Context& ctx, const Batch& batch, const Tens
     norm.parts = whole_rows(ctx, dots);
   }
   rms_norm_backward(norm, ctx.stream);
-  const auto dqkv = operands.arena.allocate({T, heads_, 3, head_dim_});
+  const auto dqkv = operands.arena.like(saved.qkv);
   lightning_context_backward(ctx, options_.context_group(),
                              {.q = saved.qkv.select(2, 0),
                               .k = saved.qkv.select(2, 1),

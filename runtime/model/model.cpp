@@ -17,7 +17,7 @@ void call(const PlaceHook& hook, std::int64_t place) {
 
 Model::Model(const ModelSpec& model, const ModelPiece& piece, const ParameterSet& parameters,
              const LayerOptions& options)
-    : model_(model), piece_(piece), options_(options) {
+    : model_(model), piece_(piece), options_(options), dtype_(parameters.activations()) {
   const int tp = options.mesh.layout().tp;
   first_id_ = static_cast<std::int32_t>(model.vocabulary / tp * options.mesh.dense().tp);
   if (piece.has_embedding) {
@@ -51,13 +51,13 @@ void Model::forward(const Context& ctx, const Batch& batch, const Tensor& x,
   saved.out = x;
   if (piece_.has_embedding) {
     call(hooks.before, kEmbeddingPlace);
-    saved.out = ctx.arena.allocate(activation);
+    saved.out = ctx.arena.allocate(activation, dtype_);
     embed(ctx, batch, saved.out);
   }
   saved.layers.resize(layers_.size());
   for (std::size_t l = 0; l < layers_.size(); ++l) {
     call(hooks.before, piece_.first + static_cast<std::int64_t>(l));
-    const auto out = ctx.arena.allocate(activation);
+    const auto out = ctx.arena.allocate(activation, dtype_);
     saved.layers[l].x = saved.out;
     saved.out = out;
     forward_layer(ctx, batch, l, routing.of_layer(static_cast<std::int64_t>(l)), saved,
@@ -66,7 +66,7 @@ void Model::forward(const Context& ctx, const Batch& batch, const Tensor& x,
   if (!piece_.has_head) return;
   call(hooks.before, kHeadPlace);
   saved.rstd = ctx.arena.allocate({batch.rows});
-  saved.hidden = ctx.arena.allocate(activation);
+  saved.hidden = ctx.arena.allocate(activation, dtype_);
   rms_norm_forward({.x = saved.out,
                     .weight = final_norm_,
                     .y = saved.hidden,
@@ -100,7 +100,7 @@ void Model::loss(const Context& ctx, const Batch& batch, const Tensor& hidden, f
   auto& tp = options_.mesh.tp();
   const auto T = batch.tokens;
   const auto all_hidden = gather_rows(ctx, tp, batch.cuts, hidden, "head input");
-  const auto logits_ = ctx.arena.allocate({T, head_.dims[0]});
+  const auto logits_ = ctx.arena.allocate({T, head_.dims[0]}, dtype_);
   const auto lse = ctx.arena.allocate({T}), target = ctx.arena.allocate({T});
   logits(ctx, all_hidden, logits_);
   cross_entropy_forward({.logits = logits_,
@@ -172,7 +172,7 @@ void Model::backward_layer(const Context& ctx, const Batch& batch, std::size_t l
   const auto operands = weights.operands(ctx);
   DecoderLayer::Saved again;
   const auto statistics = RoutingStatistics::allocate(ctx, 1, model_.experts).of_layer(0);
-  decoder.forward(operands, batch, saved.x, ctx.arena.allocate(saved.x.dims), statistics, again);
+  decoder.forward(operands, batch, saved.x, ctx.arena.like(saved.x), statistics, again);
   decoder.backward(ctx, batch, args, again, weights);
 }
 

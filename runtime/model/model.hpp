@@ -79,6 +79,7 @@ class Model {
   ModelSpec model_;
   ModelPiece piece_;
   LayerOptions options_;
+  DType dtype_;  // of activations
   std::vector<DecoderLayer> layers_;
   Tensor embedding_, final_norm_, head_;
   Tensor dembedding_, dfinal_norm_, dhead_;

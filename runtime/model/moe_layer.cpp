@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "kernels/convert.hpp"
 #include "kernels/router.hpp"
 #include "recipes/near_tie.hpp"
 #include "runtime/model/linear.hpp"
@@ -23,6 +24,14 @@ ExpertGroups expert_groups(const LayerOptions& options) {
           .ep_stream = mesh.ep_stream(),
           .etp_stream = mesh.etp_stream(),
           .token_groups = options.token_groups};
+}
+
+// The router works in float32 whatever the activations are. Lives in ctx.arena, or is x itself.
+Tensor in_float32(const Context& ctx, const Tensor& x) {
+  if (x.dtype == DType::kFloat32) return x;
+  const auto wide = ctx.arena.allocate(x.dims);
+  convert({.x = x, .y = wide}, ctx.stream);
+  return wide;
 }
 
 }  // namespace
@@ -57,7 +66,7 @@ void MoeLayer::route(const Context& ctx, const Forward& args, Saved& saved) cons
   saved.experts = ctx.arena.allocate({T, k_}, DType::kInt32);
   const Arena::Scope scope(ctx.arena);
   const auto logits = ctx.arena.allocate({T, E});
-  linear_forward(ctx, args.g, router_, logits);
+  linear_forward(ctx, in_float32(ctx, args.g), router_, logits);
   router_forward({.logits = logits,
                   .probabilities = saved.probabilities,
                   .weights = saved.weights,
@@ -106,8 +115,12 @@ void MoeLayer::backward(const Context& ctx, const Backward& args, const Saved& s
                    .experts = saved.experts,
                    .dlogits = dlogits},
                   ctx.stream);
-  linear_weight_gradient(ctx, dlogits, args.g, drouter_, weights);
-  linear_input_gradient(ctx, dlogits, router_, args.dg, Accumulate::kYes);
+  linear_weight_gradient(ctx, dlogits, in_float32(operands, args.g), drouter_, weights);
+  if (args.dg.dtype == DType::kFloat32)
+    return linear_input_gradient(ctx, dlogits, router_, args.dg, Accumulate::kYes);
+  const auto through_router = ctx.arena.allocate(args.dg.dims);
+  linear_input_gradient(ctx, dlogits, router_, through_router, Accumulate::kNo);
+  convert({.x = through_router, .y = args.dg, .add = true}, ctx.stream);
 }
 
 }  // namespace fulgur

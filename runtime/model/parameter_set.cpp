@@ -36,7 +36,8 @@ std::int64_t LocalParameter::count() const {
 }
 
 ParameterSet::ParameterSet(const ModelSpec& model, WeightDecayOn decay_on, Mesh& mesh,
-                           std::span<const ModelPiece> pieces) {
+                           std::span<const ModelPiece> pieces, DType activations)
+    : activations_(activations) {
   for (auto& parameter : fulgur::parameters(model, decay_on)) {
     if (std::none_of(pieces.begin(), pieces.end(),
                      [&](const ModelPiece& piece) { return holds(piece, parameter); }))
@@ -51,24 +52,31 @@ ParameterSet::ParameterSet(const ModelSpec& model, WeightDecayOn decay_on, Mesh&
   for (auto& flat : flats_) {
     const auto shares = flat.replicas->size();
     flat.count = (flat.count + shares - 1) / shares * shares;
-    const auto bytes = static_cast<std::size_t>(flat.count) * sizeof(float);
     for (auto* tensor : {&flat.weight, &flat.gradient}) {
-      buffers_.emplace_back(mesh.device(), bytes);
-      *tensor = Tensor::contiguous(buffers_.back().data(), DType::kFloat32, {flat.count});
+      *tensor = Tensor::contiguous(nullptr, tensor->dtype, {flat.count});
+      tensor->data = buffers_.emplace_back(mesh.device(), tensor->bytes()).data();
     }
   }
 }
 
 FlatParameters& ParameterSet::flat_for(const Parameter& parameter, Mesh& mesh) {
   const bool expert = parameter.kind == ParameterKind::kExpert;
+  const auto dtype = weight_dtype(parameter);
   const int copies = expert ? 1 : tp_copies(parameter, mesh.layout().tp);
   const auto found = std::find_if(flats_.begin(), flats_.end(), [&](const FlatParameters& flat) {
-    return flat.kind == parameter.kind && flat.copies == copies;
+    return flat.kind == parameter.kind && flat.copies == copies && flat.weight.dtype == dtype;
   });
   if (found != flats_.end()) return *found;
   return flats_.emplace_back(FlatParameters{.kind = parameter.kind,
                                             .copies = copies,
-                                            .replicas = &mesh.replicas(parameter.kind, copies)});
+                                            .replicas = &mesh.replicas(parameter.kind, copies),
+                                            .weight = {.dtype = dtype}});
+}
+
+// Norms and routers are small, and what they decide is not: they stay exact.
+DType ParameterSet::weight_dtype(const Parameter& parameter) const {
+  const bool is_matrix = parameter.shape.size() > 1;
+  return is_matrix && !parameter.name.ends_with(".router") ? activations_ : DType::kFloat32;
 }
 
 Tensor ParameterSet::weight(std::string_view name) const {

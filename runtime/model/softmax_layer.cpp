@@ -51,7 +51,7 @@ void SoftmaxLayer::forward(const Context& ctx, const Batch& batch, const Tensor&
   const auto T = batch.tokens;
   auto& tp = options_.mesh.tp();
   saved.h = gather_rows(ctx, tp, batch.cuts, h, "attention input");
-  saved.qkv = ctx.arena.allocate({T, heads_ + 2 * kv_heads_, head_dim_});
+  saved.qkv = ctx.arena.allocate({T, heads_ + 2 * kv_heads_, head_dim_}, h.dtype);
   linear_forward(ctx, saved.h, q_, columns(saved.qkv, 0, heads_));
   linear_forward(ctx, saved.h, kv_, columns(saved.qkv, heads_, 2 * kv_heads_));
   turn(ctx, batch, saved.qkv, RotaryDirection::kForward);
@@ -68,7 +68,7 @@ void SoftmaxLayer::forward(const Context& ctx, const Batch& batch, const Tensor&
 void SoftmaxLayer::attend(const Context& ctx, const Context& kept, const Batch& batch,
                           Saved& saved) const {
   const auto T = batch.tokens;
-  saved.o = kept.arena.allocate({T, heads_, head_dim_});
+  saved.o = kept.arena.allocate({T, heads_, head_dim_}, saved.qkv.dtype);
   saved.lse = ctx.arena.allocate({T, heads_});
   ring_attention_forward(ctx, options_.context_group(),
                          {.q = queries(saved.qkv),
@@ -89,11 +89,11 @@ void SoftmaxLayer::backward(const Context& ctx, const Batch& batch, const Tensor
   if (options_.recompute == Recompute::kSelective) attend(ctx, operands, batch, saved);
   const auto dout_rows =
       gather_rows(operands, tp, batch.cuts, dout, "gradient of attention output");
-  const auto dattended = ctx.arena.allocate({T, heads_, head_dim_});
+  const auto dattended = ctx.arena.like(saved.o);
   linear_weight_gradient(ctx, dout_rows, saved.o.view({T, A}), dout_, weights);
   linear_input_gradient(ctx, dout_rows, out_, dattended.view({T, A}), Accumulate::kNo);
 
-  const auto dqkv = operands.arena.allocate(saved.qkv.dims);
+  const auto dqkv = operands.arena.like(saved.qkv);
   fill_zero(dqkv, ctx.stream);
   ring_attention_backward(ctx, options_.context_group(),
                           {.dout = dattended,

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "kernels/adamw.hpp"
+#include "kernels/convert.hpp"
 #include "kernels/reduce.hpp"
 #include "kernels/transfer.hpp"
 
@@ -47,7 +48,9 @@ void ShardedAdamW::add_bucket(const FlatParameters& flat, std::int64_t begin, st
                 .begin = begin,
                 .count = count,
                 .gradient = ranks.size() == 1 ? flat.gradient.slice(0, first, share) : allocate(),
-                .weight = flat.weight.slice(0, first, share)};
+                .shown = flat.weight.slice(0, first, share)};
+  const bool is_exact = bucket.shown.dtype == DType::kFloat32;
+  bucket.weight = is_exact ? bucket.shown : allocate();
   const auto exp_avg = allocate(), exp_avg_sq = allocate();
   for (const auto& local : flat.parameters) {
     const auto end = local.offset + local.count();
@@ -62,7 +65,8 @@ void ShardedAdamW::add_bucket(const FlatParameters& flat, std::int64_t begin, st
                       .weight = part(bucket.weight),
                       .exp_avg = part(exp_avg),
                       .exp_avg_sq = part(exp_avg_sq),
-                      .gradient = part(bucket.gradient)});
+                      .gradient = part(bucket.gradient),
+                      .rounded = is_exact ? Tensor{} : part(bucket.shown)});
   }
   buckets_.push_back(std::move(bucket));
 }
@@ -99,6 +103,7 @@ double ShardedAdamW::step(std::int64_t step, double learning_rate, Stream& compu
            .gradient = range.gradient,
            .exp_avg = range.exp_avg,
            .exp_avg_sq = range.exp_avg_sq,
+           .copy = range.rounded,
            .learning_rate = learning_rate,
            .beta1 = spec_.beta1,
            .beta2 = spec_.beta2,
@@ -108,7 +113,7 @@ double ShardedAdamW::step(std::int64_t step, double learning_rate, Stream& compu
            .step = step},
           compute);
   }
-  gather_weights(compute);
+  share_weights(compute);
   return norm;
 }
 
@@ -122,12 +127,19 @@ double ShardedAdamW::global_norm(Stream& compute) {
 }
 
 void ShardedAdamW::gather_weights(Stream& compute) {
+  for (const auto& range : owned_) {
+    if (range.rounded.data != nullptr) convert({.x = range.weight, .y = range.rounded}, compute);
+  }
+  share_weights(compute);
+}
+
+void ShardedAdamW::share_weights(Stream& compute) {
   auto& stream = mesh_.replica_stream();
   stream.wait(compute.record());
   for (auto& bucket : buckets_) {
     if (bucket.flat->replicas->size() == 1) continue;
     bucket.flat->replicas->all_gather(
-        bucket.weight, bucket.flat->weight.slice(0, bucket.begin, bucket.count), stream, "weights");
+        bucket.shown, bucket.flat->weight.slice(0, bucket.begin, bucket.count), stream, "weights");
     bucket.gathered = stream.record();
   }
 }

@@ -15,8 +15,9 @@ namespace fulgur {
 struct OwnedRange {
   const LocalParameter* parameter;
   std::int64_t begin = 0, end = 0;     // flat elements of this rank's part of the parameter
-  Tensor weight, exp_avg, exp_avg_sq;  // [end - begin] float32, views
+  Tensor weight, exp_avg, exp_avg_sq;  // [end - begin] float32, views; the weights are the exact ones
   Tensor gradient;  // the sum over the ranks, from step() to the next begin_step()
+  Tensor rounded;   // the weights as the layers see them; without memory when these are exact
 };
 
 // AdamW with its moments sharded over the ranks that hold the same parameters (ZeRO-1, arXiv 1910.02054;
@@ -24,8 +25,11 @@ struct OwnedRange {
 // share per rank. Gradients are summed bucket by bucket beside the backward pass that still makes the
 // others, and weights are gathered beside the forward pass that needs them later.
 //
-// Per step and rank: 4 P bytes sent for the reduce-scatter of gradients and 4 P for the all-gather of
-// weights (P parameters here), 8 P / replicas bytes of moments.
+// Weights that the layers have in bfloat16 are kept here in float32 too, each by its owner.
+//
+// Per step and rank: 4 P bytes sent for the reduce-scatter of gradients and 4 P, of bfloat16 2 P, for the
+// all-gather of weights (P parameters here); 8 P / replicas bytes of moments, and 4 P / replicas of exact
+// weights beside rounded ones.
 //
 // Threads. One thread. All ranks that hold the same parameters make the same calls in the same order.
 class ShardedAdamW {
@@ -59,7 +63,8 @@ class ShardedAdamW {
     const FlatParameters* flat;
     std::int64_t begin, count;  // in the flat buffer
     Tensor gradient;            // [count / replicas] the sum, this rank's share
-    Tensor weight;              // [count / replicas] a view of the flat buffer
+    Tensor weight;              // [count / replicas] this rank's share, float32
+    Tensor shown;               // [count / replicas] the same in the flat buffer, in its dtype
     std::set<std::int64_t> places;
     std::set<std::int64_t> missing;  // of these, gradients in this step
     Event reduced, gathered;
@@ -67,6 +72,7 @@ class ShardedAdamW {
   void add_buckets(const FlatParameters& flat, std::int64_t largest);
   void add_bucket(const FlatParameters& flat, std::int64_t begin, std::int64_t count);
   void reduce(Bucket& bucket, Stream& compute);
+  void share_weights(Stream& compute);
   double global_norm(Stream& compute);
 
   OptimizerSpec spec_;

@@ -8,19 +8,20 @@ namespace {
 // A group of an edge has the sender first.
 constexpr int kSender = 0, kReceiver = 1;
 
-void allocate(std::array<Buffer, 2>& memory, std::array<Tensor, 2>& buffers, const Shape& dims,
-              Device device) {
+void allocate(std::array<Buffer, 2>& memory, std::array<Tensor, 2>& buffers,
+              const PipeTensor& tensor) {
   for (std::size_t i = 0; i < memory.size(); ++i) {
-    memory[i] = Buffer(device, static_cast<std::size_t>(dims.count()) * sizeof(float));
-    buffers[i] = Tensor::contiguous(memory[i].data(), DType::kFloat32, dims);
+    buffers[i] = Tensor::contiguous(nullptr, tensor.dtype, tensor.dims);
+    memory[i] = Buffer(tensor.device, buffers[i].bytes());
+    buffers[i].data = memory[i].data();
   }
 }
 
 }  // namespace
 
-PipeSender::PipeSender(PipelineEdge& edge, const Shape& dims, Device device, std::string what)
+PipeSender::PipeSender(PipelineEdge& edge, const PipeTensor& tensor, std::string what)
     : edge_(edge), what_(std::move(what)) {
-  allocate(memory_, buffers_, dims, device);
+  allocate(memory_, buffers_, tensor);
 }
 
 void PipeSender::send(const Tensor& x, Stream& compute) {
@@ -32,9 +33,9 @@ void PipeSender::send(const Tensor& x, Stream& compute) {
   sent_[i] = edge_.stream->record();
 }
 
-PipeReceiver::PipeReceiver(PipelineEdge& edge, const Shape& dims, Device device, std::string what)
+PipeReceiver::PipeReceiver(PipelineEdge& edge, const PipeTensor& tensor, std::string what)
     : edge_(edge), what_(std::move(what)) {
-  allocate(memory_, buffers_, dims, device);
+  allocate(memory_, buffers_, tensor);
 }
 
 void PipeReceiver::expect(std::int64_t messages) {

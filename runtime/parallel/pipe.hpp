@@ -12,13 +12,20 @@ namespace fulgur {
 // beside the compute stream. Each end has two buffers, so that a message is on its way while the next one
 // is computed; compute waits only when both are in use (runtime/parallel/pipeline/messages.hpp).
 //
-// All tensors are float32. The edge outlives its ends.
+// The edge outlives its ends.
+
+// Of the tensors that go through a pipe.
+struct PipeTensor {
+  Shape dims;
+  DType dtype = DType::kFloat32;
+  Device device = Device::kCpu;
+};
 
 class PipeSender {
  public:
-  PipeSender(PipelineEdge& edge, const Shape& dims, Device device, std::string what);
+  PipeSender(PipelineEdge& edge, const PipeTensor& tensor, std::string what);
 
-  // Queues the copy of x [dims] on `compute`, and the send behind it on the edge's stream.
+  // Queues the copy of x on `compute`, and the send behind it on the edge's stream.
   void send(const Tensor& x, Stream& compute);
 
  private:
@@ -32,7 +39,7 @@ class PipeSender {
 
 class PipeReceiver {
  public:
-  PipeReceiver(PipelineEdge& edge, const Shape& dims, Device device, std::string what);
+  PipeReceiver(PipelineEdge& edge, const PipeTensor& tensor, std::string what);
 
   // Says how many messages come: receives for them are posted as soon as there is a buffer.
   void expect(std::int64_t messages);

@@ -4,12 +4,19 @@
 #include "recipes/pipeline_layers.hpp"
 
 namespace fulgur {
+namespace {
+
+DType activation_dtype(const Job& job) {
+  return job.train.precision == Precision::kBFloat16 ? DType::kBFloat16 : DType::kFloat32;
+}
+
+}  // namespace
 
 Replica::Replica(const Job& job, Mesh& mesh)
     : mesh_(mesh),
       stream_(mesh.device()),
       pieces_(pieces_of_stage(layers_per_piece(job), job.layout.pp, mesh.dense().pp)),
-      parameters_(job.model, job.optimizer.decay_on, mesh, pieces_),
+      parameters_(job.model, job.optimizer.decay_on, mesh, pieces_, activation_dtype(job)),
       optimizer_(parameters_, job.optimizer, mesh),
       pipeline_(job, mesh, parameters_, pieces_, optimizer_),
       sums_memory_(mesh.device(), 3 * sizeof(double)),

@@ -68,7 +68,11 @@ struct StepPipeline::Step {
 
 StepPipeline::StepPipeline(const Job& job, Mesh& mesh, const ParameterSet& parameters,
                            std::span<const ModelPiece> pieces, ShardedAdamW& optimizer)
-    : job_(job), mesh_(mesh), optimizer_(optimizer), slots_(pieces.size()) {
+    : job_(job),
+      mesh_(mesh),
+      optimizer_(optimizer),
+      dtype_(parameters.activations()),
+      slots_(pieces.size()) {
   const LayerOptions options{.mesh = mesh,
                              .lightning = job.context.lightning,
                              .token_groups = job.experts.token_groups,
@@ -92,13 +96,14 @@ bool StepPipeline::make_pipes(const TokenGrid& grid) {
   grid_ = grid;
   const auto cuts = row_cuts(row_count(grid, mesh_.dense().cp), grid.tp);
   const auto tp = static_cast<std::size_t>(mesh_.dense().tp);
-  const Shape dims{cuts[tp + 1] - cuts[tp], job_.model.hidden};
-  const auto device = mesh_.device();
+  const PipeTensor tensor{.dims = {cuts[tp + 1] - cuts[tp], job_.model.hidden},
+                          .dtype = dtype_,
+                          .device = mesh_.device()};
   const auto sender = [&](PipelineEdge& edge, const char* what) {
-    return edge.ranks ? std::make_unique<PipeSender>(edge, dims, device, what) : nullptr;
+    return edge.ranks ? std::make_unique<PipeSender>(edge, tensor, what) : nullptr;
   };
   const auto receiver = [&](PipelineEdge& edge, const char* what) {
-    return edge.ranks ? std::make_unique<PipeReceiver>(edge, dims, device, what) : nullptr;
+    return edge.ranks ? std::make_unique<PipeReceiver>(edge, tensor, what) : nullptr;
   };
   activations_out_ = sender(mesh_.activations_out(), "activations");
   gradients_out_ = sender(mesh_.gradients_out(), "gradients of activations");
@@ -235,7 +240,7 @@ void StepPipeline::forward(const Step& step, const Pass& pass, Slot& slot) {
   load_batch(step, pass, slot);
   Tensor x;
   if (!piece.piece().has_embedding) {
-    x = slot.arena.allocate({slot.batch.rows, job_.model.hidden});
+    x = slot.arena.allocate({slot.batch.rows, job_.model.hidden}, dtype_);
     receive(step, activations_in_, x);
   }
   piece.forward(ctx, slot.batch, x,
@@ -312,7 +317,7 @@ void StepPipeline::auxiliary_gradient(const Step& step, const Pass& pass, Slot& 
 void StepPipeline::backward(const Step& step, const Pass& pass, Slot& slot) {
   const auto& piece = pieces_[static_cast<std::size_t>(pass.virtual_stage)];
   const Context ctx{step.compute, slot.arena};
-  const auto gradient = slot.arena.allocate({slot.batch.rows, job_.model.hidden});
+  const auto gradient = slot.arena.allocate({slot.batch.rows, job_.model.hidden}, dtype_);
   if (piece.piece().has_head) {
     piece.loss(ctx, slot.batch, slot.saved.hidden,
                1.0f / static_cast<float>(step.data.labelled_tokens), step.loss, gradient);

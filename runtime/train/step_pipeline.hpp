@@ -126,6 +126,7 @@ class StepPipeline {
   const Job& job_;
   Mesh& mesh_;
   ShardedAdamW& optimizer_;
+  DType dtype_;  // of activations
   std::vector<Model> pieces_;
   std::vector<std::int64_t> first_counter_;  // [pieces + 1] layers here before each piece
   std::vector<std::deque<Slot>> slots_;      // of each piece

@@ -150,7 +150,7 @@ class Rank {
 
   Place& place_;
   ExpertGroups groups_;
-  Arena arena_{Device::kCpu, std::size_t{64} << 20};
+  Arena arena_{Device::kCpu};
   Tensor x_, weights_, experts_, w13_, w2_, dw13_, dw2_, out_, dx_, dweights_;
   ExpertExchange exchange_;
   Mark begin_, end_;

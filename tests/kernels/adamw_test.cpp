@@ -4,6 +4,7 @@
 
 #include <stdexcept>
 
+#include "kernels/convert.hpp"
 #include "tests/support/host_tensor.hpp"
 #include "tests/support/tolerance.hpp"
 
@@ -132,6 +133,18 @@ TEST_SUITE("kernels/adamw") {
     CHECK_THROWS_WITH_AS(adamw(beta, c.stream),
                          "adamw: beta2: expected a number in [0, 1), got 1.000000",
                          std::invalid_argument);
+  }
+
+  TEST_CASE("a copy receives the new weights, rounded to bfloat16") {
+    Case tested(37);
+    test::HostTensor<std::uint16_t> copy({37}), expected({37});
+    auto args = tested.args(1);
+    args.copy = copy;
+    tested.run(args);
+    convert({.x = tested.weight, .y = expected}, tested.stream);
+    tested.stream.synchronize();
+    CHECK(copy.values == expected.values);
+    CHECK(copy.values[5] != 0);
   }
 }
 

@@ -41,7 +41,7 @@ TEST_SUITE("kernels/memory") {
   }
 
   TEST_CASE("an arena hands out distinct, aligned, contiguous tensors") {
-    Arena arena(Device::kCpu, 1024);
+    Arena arena(Device::kCpu);
     const auto a = arena.allocate({3, 5}), b = arena.allocate({7}, DType::kInt64);
     CHECK(a.dims == Shape{3, 5});
     CHECK(a.is_contiguous());
@@ -54,14 +54,14 @@ TEST_SUITE("kernels/memory") {
   }
 
   TEST_CASE("a scope gives its tensors back, and a second step takes nothing from the system") {
-    Arena arena(Device::kCpu, 1024);
+    Arena arena(Device::kCpu);
     const auto kept = arena.allocate({8});
     const auto step = [&] {
       const Arena::Scope scope(arena);
       const auto small = arena.allocate({100});
       {
         const Arena::Scope inner(arena);
-        std::memset(arena.allocate({5000}).data, 1, 20000);  // larger than a block
+        std::memset(arena.allocate({5000}).data, 1, 20000);
       }
       std::memset(arena.allocate({200}).data, 1, 800);
       return small.data;
@@ -77,23 +77,43 @@ TEST_SUITE("kernels/memory") {
     CHECK(arena.allocate({8}).data > kept.data);
   }
 
-  TEST_CASE("the high water counts full blocks, and stays when the water falls") {
-    Arena arena(Device::kCpu, 1024);
+  TEST_CASE("the high water stays when the water falls, and tensors lie side by side") {
+    Arena arena(Device::kCpu);
     CHECK(arena.high_water_bytes() == 0);
+    CHECK(arena.capacity_bytes() == 0);
     {
       const Arena::Scope scope(arena);
-      arena.allocate({768}, DType::kUInt8);
+      const auto first = arena.allocate({768}, DType::kUInt8);
       CHECK(arena.high_water_bytes() == 768);
-      arena.allocate({512}, DType::kUInt8);  // does not fit behind the first
-      CHECK(arena.high_water_bytes() == 1024 + 512);
+      const auto second = arena.allocate({500}, DType::kUInt8);
+      CHECK(arena.high_water_bytes() == 768 + 512);
+      CHECK(static_cast<std::byte*>(second.data) == static_cast<std::byte*>(first.data) + 768);
     }
     arena.allocate({256}, DType::kUInt8);
-    CHECK(arena.high_water_bytes() == 1024 + 512);
-    CHECK(arena.capacity_bytes() == 2048);
+    CHECK(arena.high_water_bytes() == 768 + 512);
+  }
+
+  TEST_CASE("an arena grows in place: what is in use stays where it is") {
+    Arena arena(Device::kCpu);
+    const auto kept = arena.allocate({1000}, DType::kInt32);
+    std::fill_n(kept.as<std::int32_t>(), 1000, 7);
+    for (int i = 1; i <= 20; ++i) {  // sizes that change, as the rows of experts do
+      const Arena::Scope scope(arena);
+      const auto some = arena.allocate({i * 1'000'000}, DType::kUInt8);
+      std::memset(some.data, i, some.bytes());
+      CHECK(arena.capacity_bytes() < some.bytes() + (std::size_t{16} << 20));
+    }
+    CHECK(std::count(kept.as<std::int32_t>(), kept.as<std::int32_t>() + 1000, 7) == 1000);
+  }
+
+  TEST_CASE("an arena refuses more than there is, and can be used afterwards") {
+    Arena arena(Device::kCpu);
+    CHECK_THROWS_AS(arena.allocate({std::int64_t{1} << 60}, DType::kUInt8), std::bad_alloc);
+    std::memset(arena.allocate({100}, DType::kUInt8).data, 1, 100);
   }
 
   TEST_CASE("a tensor in an outer scope is not overwritten by inner scopes") {
-    Arena arena(Device::kCpu, 512);
+    Arena arena(Device::kCpu);
     const auto outer = arena.allocate({64}, DType::kInt32);
     std::fill_n(outer.as<std::int32_t>(), 64, 42);
     for (int i = 1; i < 20; ++i) {

@@ -14,9 +14,9 @@ int RingBlocks::owner(int hop) const {
   return (group_.ranks.rank() - hop + size) % size;
 }
 
-Tensor RingBlocks::allocate() const {
+Tensor RingBlocks::allocate(DType dtype) const {
   const auto most = *std::max_element(rows_.begin(), rows_.end());
-  return ctx_.arena.allocate({2 * most * G_ * d_});
+  return ctx_.arena.allocate({2 * most * G_ * d_}, dtype);
 }
 
 Tensor RingBlocks::at(const Tensor& memory, int hop) const {

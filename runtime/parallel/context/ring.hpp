@@ -21,7 +21,7 @@ class RingBlocks {
   // The rank whose tensors this rank has after `hop` hops.
   int owner(int hop) const;
   // Memory in the arena for the tensors of any rank, and its part for those that come at a hop.
-  Tensor allocate() const;
+  Tensor allocate(DType dtype) const;
   Tensor at(const Tensor& memory, int hop) const;
 
   // `from` goes `places` ranks on, and `to` comes from as many back. Queued on the group's stream

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "kernels/activation.hpp"
+#include "kernels/convert.hpp"
 #include "kernels/softmax_attention.hpp"
 #include "kernels/softmax_merge.hpp"
 #include "runtime/parallel/context/ring.hpp"
@@ -28,8 +29,9 @@ void attend_forward(const Context& ctx, const RingAttentionForward& args, const 
   const Arena::Scope scope(ctx.arena);
   const bool is_first = &call == &args.plan.calls.front();
   const auto q = rows_of(args.q, call), o = rows_of(args.o, call), lse = rows_of(args.lse, call);
-  const auto part_o = is_first ? o : ctx.arena.allocate(o.dims);
-  const auto part_lse = is_first ? lse : ctx.arena.allocate(lse.dims);
+  const bool in_place = is_first && o.dtype == q.dtype;
+  const auto part_o = in_place ? o : ctx.arena.allocate(o.dims, q.dtype);
+  const auto part_lse = is_first ? lse : ctx.arena.like(lse);
   softmax_attention_forward({.q = q,
                              .k = keys.k,
                              .v = keys.v,
@@ -38,6 +40,7 @@ void attend_forward(const Context& ctx, const RingAttentionForward& args, const 
                              .o = part_o,
                              .lse = part_lse},
                             ctx.stream);
+  if (is_first && !in_place) convert({.x = part_o, .y = o}, ctx.stream);
   if (is_first) return;
   softmax_merge({.part_o = part_o, .part_lse = part_lse, .o = o, .lse = lse}, ctx.stream);
 }
@@ -73,7 +76,7 @@ class TravellingKeys {
                  int hops)
       : ctx_(ctx), ring_(ring), own_{k, v}, hops_(hops) {
     if (hops == 0) return;
-    memory_ = {ring.allocate(), ring.allocate()};
+    memory_ = {ring.allocate(k.dtype), ring.allocate(k.dtype)};
     const auto packed = halves(block(0));
     copy(k, packed.k, ctx.stream);
     copy(v, packed.v, ctx.stream);
@@ -105,8 +108,8 @@ class TravellingGradients {
   TravellingGradients(const Context& ctx, const RingBlocks& ring, int hops)
       : ctx_(ctx), ring_(ring), hops_(hops) {
     if (hops == 0) return;
-    shares_ = {ring.allocate(), ring.allocate()};
-    arriving_ = ring.allocate();
+    shares_ = {ring.allocate(DType::kFloat32), ring.allocate(DType::kFloat32)};
+    arriving_ = ring.allocate(DType::kFloat32);
   }
 
   // Where this rank adds its share at a hop, in the order 1, 2, ...; what it has summed up at the
@@ -126,7 +129,7 @@ class TravellingGradients {
   void go_home(const Tensor& dk, const Tensor& dv) {
     const auto home = ring_.at(arriving_, 0);
     ctx_.stream.wait(ring_.shift(block(hops_), home, -hops_, kWhat));
-    const auto own = ctx_.arena.allocate(home.dims);
+    const auto own = ctx_.arena.like(home);
     copy(dk, halves(own).k, ctx_.stream);
     copy(dv, halves(own).v, ctx_.stream);
     add(home, own);
@@ -150,12 +153,39 @@ class TravellingGradients {
   Event arrived_;
 };
 
+// What several hops add up is added up in float32, and rounded once at the end.
+class Sum {
+ public:
+  // `result` itself, or another tensor that begins with zeros.
+  Sum(const Context& ctx, const Tensor& result, int hops) : ctx_(ctx), result_(result) {
+    const bool is_exact = hops == 0 || result.dtype == DType::kFloat32;
+    tensor_ = is_exact ? result : ctx.arena.allocate(result.dims);
+    if (!is_exact) fill_zero(tensor_, ctx.stream);
+  }
+  const Tensor& tensor() const { return tensor_; }
+
+  void finish() const {
+    if (tensor_.data == result_.data) return;
+    const Arena::Scope scope(ctx_.arena);
+    const auto rounded = ctx_.arena.like(result_);
+    convert({.x = tensor_, .y = rounded}, ctx_.stream);
+    copy(rounded, result_, ctx_.stream);
+  }
+
+ private:
+  const Context& ctx_;
+  Tensor result_, tensor_;
+};
+
 }  // namespace
 
 void ring_attention_forward(const Context& ctx, const ContextGroup& group,
-                            const RingAttentionForward& args) {
+                            const RingAttentionForward& asked) {
   const Arena::Scope scope(ctx.arena);
-  const int hops = args.plan.hops;
+  const int hops = asked.plan.hops;
+  const Sum o(ctx, asked.o, hops);
+  auto args = asked;
+  args.o = o.tensor();
   const RingBlocks ring(ctx, group, args.plan.rows, args.k);
   TravellingKeys keys(ctx, ring, args.k, args.v, hops);
   for (int hop = 0; hop <= hops; ++hop) {
@@ -163,12 +193,18 @@ void ring_attention_forward(const Context& ctx, const ContextGroup& group,
     for_each_call(args.plan, hop,
                   [&](const RingCall& call) { attend_forward(ctx, args, call, here); });
   }
+  o.finish();
 }
 
 void ring_attention_backward(const Context& ctx, const ContextGroup& group,
-                             const RingAttentionBackward& args) {
+                             const RingAttentionBackward& asked) {
   const Arena::Scope scope(ctx.arena);
-  const int hops = args.plan.hops;
+  const int hops = asked.plan.hops;
+  const Sum dq(ctx, asked.dq, hops), dk(ctx, asked.dk, hops), dv(ctx, asked.dv, hops);
+  auto args = asked;
+  args.dq = dq.tensor();
+  args.dk = dk.tensor();
+  args.dv = dv.tensor();
   const RingBlocks ring(ctx, group, args.plan.rows, args.k);
   TravellingKeys keys(ctx, ring, args.k, args.v, hops);
   TravellingGradients gradients(ctx, ring, hops);
@@ -180,6 +216,8 @@ void ring_attention_backward(const Context& ctx, const ContextGroup& group,
     gradients.add_what_arrives(hop);
   }
   if (hops > 0) gradients.go_home(args.dk, args.dv);
+  for (const auto* sum : {&dq, &dk, &dv})
+    sum->finish();
 }
 
 }  // namespace fulgur

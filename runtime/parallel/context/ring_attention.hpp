@@ -46,12 +46,13 @@ RingPlan make_ring_plan(const Context& ctx, const TokenGrid& grid, int dp, int c
                         std::span<const std::vector<std::int32_t>> documents);
 
 // Tensors are those of kernels/softmax_attention.hpp, with the rows that token_runs.hpp gives this
-// rank for queries and for keys. The forward call overwrites o and lse; the backward call adds to
-// dq, dk and dv.
+// rank for queries and for keys. The forward call overwrites o and lse; the backward call wants zeros
+// in dq, dk and dv. Of bfloat16 tensors, what several hops add up is added up in float32 and rounded
+// at the end.
 //
 // Both calls are collective over the group. The work is queued on ctx.stream and group.stream;
 // ctx.stream ends behind all of it, so a tensor may go when ctx.stream has passed the call.
-// Exchanged per rank and hop: 2 T G d float32, and in the backward pass as much again for the
+// Exchanged per rank and hop: 2 T G d elements, and in the backward pass as many float32 for the
 // gradients. Scratch: two blocks of keys and values and one partial result; backward six such
 // blocks.
 struct RingAttentionForward {

@@ -14,10 +14,10 @@
 namespace fulgur {
 namespace {
 
-ExpertWeights checked(const ExpertWeights& weights, const char* w13, const char* w2) {
-  expect_floats(weights.w2, {kAny, kAny, kAny}, w2);
+ExpertWeights checked(const ExpertWeights& weights, DType dtype, const char* w13, const char* w2) {
+  expect_dense(weights.w2, {kAny, kAny, kAny}, dtype, w2);
   const auto& dims = weights.w2.dims;
-  expect_floats(weights.w13, {dims[0], 2, dims[2], dims[1]}, w13);
+  expect_dense(weights.w13, {dims[0], 2, dims[2], dims[1]}, dtype, w13);
   return {.w13 = weights.w13.view({dims[0], 2 * dims[2], dims[1]}), .w2 = weights.w2};
 }
 
@@ -30,8 +30,8 @@ void append(const std::vector<std::int32_t>& values, std::vector<std::int32_t>& 
 ExpertExchange::ExpertExchange(const ExpertGroups& groups, const ExpertWeights& weights,
                                const ExpertWeights& gradients, Recompute recompute)
     : groups_(groups),
-      weights_(checked(weights, "experts: w13", "experts: w2")),
-      gradients_(checked(gradients, "experts: dw13", "experts: dw2")),
+      weights_(checked(weights, weights.w2.dtype, "experts: w13", "experts: w2")),
+      gradients_(checked(gradients, DType::kFloat32, "experts: dw13", "experts: dw2")),
       recompute_(recompute) {
   expect_floats(gradients.w13, weights.w13.dims, "experts: dw13");
   if (groups.token_groups < 1) {
@@ -42,10 +42,10 @@ ExpertExchange::ExpertExchange(const ExpertGroups& groups, const ExpertWeights& 
 
 void ExpertExchange::forward(const Context& ctx, const Forward& args, Saved& saved) const {
   const auto T = args.x.dims[0], k = args.experts.dims[1];
-  expect_floats(args.x, {kAny, width()}, "experts: x");
+  expect_dense(args.x, {kAny, width()}, dtype(), "experts: x");
   expect_ints(args.experts, {T, kAny}, "experts: experts");
   expect_floats(args.weights, args.experts.dims, "experts: weights");
-  expect_floats(args.out, args.x.dims, "experts: out");
+  expect_dense(args.out, args.x.dims, dtype(), "experts: out");
   const auto num_groups = groups_.are_apart() ? groups_.token_groups : 1;
   saved = {.k = k, .cuts = row_cuts(T, static_cast<int>(num_groups))};
   saved.groups.resize(static_cast<std::size_t>(num_groups));
@@ -69,7 +69,7 @@ void ExpertExchange::sort(const Context& ctx, const Tensor& experts, const Tenso
   const auto M = experts.count();
   const auto rows = ctx.arena.allocate(experts.dims, DType::kInt32);
   const auto slots = ctx.arena.allocate({M}, DType::kInt32);
-  const auto output = ctx.arena.allocate({M, width()});
+  const auto output = ctx.arena.allocate({M, width()}, dtype());
   for (std::size_t g = 0; g < saved.groups.size(); ++g) {
     auto& group = saved.groups[g];
     group.rows = saved.tokens_of(g, rows);
@@ -130,25 +130,27 @@ std::int64_t ExpertExchange::Saved::most_worked_rows() const {
   return most;
 }
 
-Shape ExpertExchange::most_rows(const Saved& saved) const {
+RowExchange::Most ExpertExchange::most_rows(const Saved& saved) const {
   std::int64_t most = 0;
   for (const auto& group : saved.groups)
     most = std::max(most, group.slots.count());
-  return {most, width()};
+  return {.rows = most, .width = width(), .dtype = dtype()};
 }
 
 void ExpertExchange::keep_rows(const Context& ctx, std::int64_t rows, Group& group) const {
-  group.input = ctx.arena.allocate({rows, width()});
-  group.inner = ctx.arena.allocate({rows, 2, inner()});
-  if (recompute_ != Recompute::kSelective) group.activated = ctx.arena.allocate({rows, inner()});
+  group.input = ctx.arena.allocate({rows, width()}, dtype());
+  group.inner = ctx.arena.allocate({rows, 2, inner()}, dtype());
+  if (recompute_ != Recompute::kSelective)
+    group.activated = ctx.arena.allocate({rows, inner()}, dtype());
 }
 
 void ExpertExchange::work(const Context& ctx, const Group& group, const Tensor& offsets,
                           const Tensor& output) const {
   const Arena::Scope scope(ctx.arena);
   const auto rows = group.input.dims[0];
-  const auto activated =
-      group.activated.data != nullptr ? group.activated : ctx.arena.allocate({rows, inner()});
+  const auto activated = group.activated.data != nullptr
+                             ? group.activated
+                             : ctx.arena.allocate({rows, inner()}, dtype());
   grouped_matmul(
       {.x = group.input, .w = weights_.w13, .offsets = offsets, .y = rows_of(group.inner)},
       ctx.stream);
@@ -170,7 +172,7 @@ void ExpertExchange::forward_apart(const Context& ctx, const Forward& args, Save
     keep_rows(ctx, saved.plans[g].num_rows(), saved.groups[g]);
   const Arena::Scope scope(ctx.arena);
   RowExchange exchange(ctx, groups_, saved.plans, saved.tables, most_rows(saved));
-  const auto results = ctx.arena.allocate({saved.most_worked_rows(), width()});
+  const auto results = ctx.arena.allocate({saved.most_worked_rows(), width()}, dtype());
   for (std::size_t step = 0; step <= saved.groups.size(); ++step) {
     if (step < saved.groups.size()) {
       const auto& slots = saved.groups[step].slots;

@@ -90,9 +90,10 @@ class ExpertExchange {
   };
 
   std::int64_t num_experts() const { return weights_.w13.dims[0] * groups_.ep.size(); }  // E
-  std::int64_t width() const { return weights_.w2.dims[1]; }                             // C
-  std::int64_t inner() const { return weights_.w2.dims[2]; }                             // F/etp
-  Shape most_rows(const Saved& saved) const;  // of RowExchange::outgoing
+  DType dtype() const { return weights_.w2.dtype; }           // of activations
+  std::int64_t width() const { return weights_.w2.dims[1]; }  // C
+  std::int64_t inner() const { return weights_.w2.dims[2]; }  // F/etp
+  RowExchange::Most most_rows(const Saved& saved) const;
   static Tensor rows_of(const Tensor& inner) {
     return inner.view({inner.dims[0], 2 * inner.dims[2]});
   }

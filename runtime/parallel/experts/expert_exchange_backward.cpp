@@ -8,8 +8,8 @@ namespace fulgur {
 
 void ExpertExchange::backward(const Context& ctx, const Context& operands, const Backward& args,
                               const Saved& saved, const TakeWork& take_work) const {
-  expect_floats(args.dout, {saved.cuts.back(), width()}, "experts: dout");
-  expect_floats(args.dx, args.dout.dims, "experts: dx");
+  expect_dense(args.dout, {saved.cuts.back(), width()}, dtype(), "experts: dout");
+  expect_dense(args.dx, args.dout.dims, dtype(), "experts: dx");
   expect_floats(args.weights, {saved.cuts.back(), saved.k}, "experts: weights");
   expect_floats(args.dweights, args.weights.dims, "experts: dweights");
   std::vector<Gradients> gradients;
@@ -21,11 +21,11 @@ void ExpertExchange::backward(const Context& ctx, const Context& operands, const
 
 ExpertExchange::Gradients ExpertExchange::make_gradients(const Context& operands,
                                                          const Group& group) const {
-  Gradients gradients{.output = operands.arena.allocate(group.input.dims),
-                      .inner = operands.arena.allocate(group.inner.dims),
+  Gradients gradients{.output = operands.arena.like(group.input),
+                      .inner = operands.arena.like(group.inner),
                       .activated = group.activated};
   if (recompute_ == Recompute::kSelective)
-    gradients.activated = operands.arena.allocate({group.input.dims[0], inner()});
+    gradients.activated = operands.arena.allocate({group.input.dims[0], inner()}, dtype());
   return gradients;
 }
 
@@ -46,7 +46,7 @@ void ExpertExchange::uncombine(const Context& ctx, const Backward& args, const S
 void ExpertExchange::work_backward(const Context& ctx, const Group& group, const Tensor& offsets,
                                    const Gradients& gradients, const Tensor& dinput) const {
   const Arena::Scope scope(ctx.arena);
-  const auto dactivated = ctx.arena.allocate(gradients.activated.dims);
+  const auto dactivated = ctx.arena.like(gradients.activated);
   if (recompute_ == Recompute::kSelective)
     swiglu_forward({.x = group.inner, .y = gradients.activated}, ctx.stream);
   grouped_matmul_input_gradient(
@@ -76,7 +76,7 @@ void ExpertExchange::backward_here(const Context& ctx, const Backward& args, con
   uncombine(ctx, args, saved, 0, gradients.output);
   {
     const Arena::Scope scope(ctx.arena);
-    const auto dinput = ctx.arena.allocate(group.input.dims);
+    const auto dinput = ctx.arena.like(group.input);
     work_backward(ctx, group, offsets, gradients, dinput);
     permute_backward({.dy = dinput, .rows = group.rows, .dx = args.dx}, ctx.stream);
   }
@@ -90,8 +90,8 @@ void ExpertExchange::backward_apart(const Context& ctx, const Backward& args, co
                                     const TakeWork& take_work) const {
   const Arena::Scope scope(ctx.arena);
   RowExchange exchange(ctx, groups_, saved.plans, saved.tables, most_rows(saved));
-  const auto results = ctx.arena.allocate({saved.most_worked_rows(), width()});
-  const auto dpermuted = ctx.arena.allocate({saved.cuts.back() * saved.k, width()});
+  const auto results = ctx.arena.allocate({saved.most_worked_rows(), width()}, dtype());
+  const auto dpermuted = ctx.arena.allocate({saved.cuts.back() * saved.k, width()}, dtype());
   const auto returned = [&](std::size_t g) {
     return dpermuted.slice(0, saved.cuts[g] * saved.k, saved.groups[g].slots.count());
   };

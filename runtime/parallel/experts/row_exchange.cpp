@@ -15,12 +15,12 @@ Tensor first_rows(const Tensor& tensor, std::int64_t rows) {
 
 RowExchange::RowExchange(const Context& ctx, const ExpertGroups& groups,
                          const std::vector<GroupPlan>& plans, const std::vector<RowTables>& tables,
-                         const Shape& most_outgoing)
+                         const Most& outgoing)
     : ctx_(ctx),
       groups_(groups),
       plans_(plans),
       tables_(tables),
-      width_(most_outgoing[1]),
+      width_(outgoing.width),
       sent_(plans.size()),
       returned_(plans.size()) {
   std::int64_t received = 0, rows = 0;
@@ -28,10 +28,13 @@ RowExchange::RowExchange(const Context& ctx, const ExpertGroups& groups,
     received = std::max(received, plan.num_received());
     rows = std::max(rows, plan.num_rows());
   }
+  const auto allocate = [&](std::int64_t of_buffer) {
+    return ctx.arena.allocate({of_buffer, width_}, outgoing.dtype);
+  };
   for (std::size_t i = 0; i < std::min(buffers_.size(), plans.size()); ++i) {
-    buffers_[i].outgoing = ctx.arena.allocate(most_outgoing);
-    if (groups.ep.size() > 1) buffers_[i].received = ctx.arena.allocate({received, width_});
-    if (groups.etp.size() > 1) buffers_[i].gathered = ctx.arena.allocate({rows, width_});
+    buffers_[i].outgoing = allocate(outgoing.rows);
+    if (groups.ep.size() > 1) buffers_[i].received = allocate(received);
+    if (groups.etp.size() > 1) buffers_[i].gathered = allocate(rows);
   }
 }
 

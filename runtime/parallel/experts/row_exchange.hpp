@@ -33,10 +33,15 @@ struct RowTables {
 // Cost for a group: a rank sends and receives its rows over ep and all R rows over etp, twice each.
 class RowExchange {
  public:
+  // The most rows of any outgoing(), and what a row is.
+  struct Most {
+    std::int64_t rows, width;
+    DType dtype;
+  };
   // At least one of ep and etp is larger than 1. `plans` and `tables` have an entry for each token
-  // group and outlive this. most_outgoing: the most rows of any outgoing().
+  // group and outlive this.
   RowExchange(const Context& ctx, const ExpertGroups& groups, const std::vector<GroupPlan>& plans,
-              const std::vector<RowTables>& tables, const Shape& most_outgoing);
+              const std::vector<RowTables>& tables, const Most& outgoing);
 
   Tensor outgoing(std::size_t group,
                   std::int64_t rows) const;  // [rows, C]; num_sent of them travel

@@ -71,7 +71,7 @@ TEST_SUITE("kernels/cuda/memory") {
   TEST_CASE("an arena hands out memory of the GPU and keeps it" *
             doctest::skip(!test::has_cuda())) {
     Stream stream(Device::kCuda);
-    Arena arena(Device::kCuda, 4096);
+    Arena arena(Device::kCuda);
     void* first = nullptr;
     for (int step = 0; step < 3; ++step) {
       const Arena::Scope scope(arena);
@@ -84,6 +84,21 @@ TEST_SUITE("kernels/cuda/memory") {
       CHECK(small.data == first);
     }
     CHECK(arena.capacity_bytes() >= arena.high_water_bytes());
+  }
+
+  TEST_CASE("an arena on a GPU grows in place, and gives its memory back at its end" *
+            doctest::skip(!test::has_cuda())) {
+    Stream stream(Device::kCuda);
+    for (int round = 0; round < 4; ++round) {  // of 60 % of the memory
+      Arena arena(Device::kCuda);
+      const auto kept = arena.allocate({3}, DType::kInt32);
+      upload(std::vector<std::int32_t>{1, 2, 3}, kept, stream);
+      for (const std::int64_t gib : {1, 20, 40, 80}) {
+        const Arena::Scope scope(arena);
+        fill_zero(arena.allocate({gib << 30}, DType::kUInt8), stream);
+      }
+      CHECK(download<std::int32_t>(kept, stream) == std::vector<std::int32_t>{1, 2, 3});
+    }
   }
 }
 

@@ -57,7 +57,7 @@ struct LightningTensors {
 inline void run_lightning_rank(const ContextCase& c, LightningContext how, Communicator& ranks,
                                Stream& stream, LightningTensors& all) {
   Stream side(stream.device());
-  Arena arena(stream.device(), 1 << 12);
+  Arena arena(stream.device());
   const Context ctx{stream, arena};
   const ContextGroup group{ranks, side, how};
   const int cp = ranks.rank();

@@ -71,7 +71,7 @@ struct RingParts {
 inline void run_ring_rank(const ContextCase& c, Communicator& ranks, Stream& stream,
                           RingTensors& all) {
   Stream side(stream.device());
-  Arena arena(stream.device(), 1 << 12);
+  Arena arena(stream.device());
   const Context ctx{stream, arena};
   const ContextGroup group{ranks, side};
   const int cp = ranks.rank();

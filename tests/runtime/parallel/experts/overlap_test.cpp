@@ -116,7 +116,8 @@ TEST_SUITE("runtime/parallel/experts/overlap") {
       const std::vector<GroupPlan> plans(2, swap(rank));
       Ints table({1}, 0), offsets({2}, {0, 1});
       const std::vector<RowTables> tables(2, RowTables{offsets, table, table});
-      RowExchange exchange(ctx, groups, plans, tables, Shape{1, 1});
+      RowExchange exchange(ctx, groups, plans, tables,
+                           {.rows = 1, .width = 1, .dtype = DType::kFloat32});
       std::vector<Floats> worked(2, Floats({1, 1})), results(2, Floats({1, 1}));
       const auto send = [&](std::size_t group) {
         const auto row = exchange.outgoing(group, 1);

@@ -71,10 +71,10 @@ class Worker {
         compute_(compute),
         passes_(pipeline_schedule(shape, stage)),
         plan_(plan_slots(passes_, shape.virtual_stages)),
-        activations_in_(edge(PipeEnd::kActivationsIn), {kElements}, Device::kCpu, "a"),
-        activations_out_(edge(PipeEnd::kActivationsOut), {kElements}, Device::kCpu, "a"),
-        gradients_in_(edge(PipeEnd::kGradientsIn), {kElements}, Device::kCpu, "g"),
-        gradients_out_(edge(PipeEnd::kGradientsOut), {kElements}, Device::kCpu, "g") {
+        activations_in_(edge(PipeEnd::kActivationsIn), {.dims = {kElements}}, "a"),
+        activations_out_(edge(PipeEnd::kActivationsOut), {.dims = {kElements}}, "a"),
+        gradients_in_(edge(PipeEnd::kGradientsIn), {.dims = {kElements}}, "g"),
+        gradients_out_(edge(PipeEnd::kGradientsOut), {.dims = {kElements}}, "g") {
     for (const int slots : plan_.num_slots) {
       inputs_.emplace_back(index(slots), test::Floats({kElements}));
       gradients_.emplace_back(index(slots), test::Floats({kElements}));
