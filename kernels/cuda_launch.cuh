@@ -24,6 +24,14 @@ inline unsigned grid_size(std::int64_t blocks) {
   return static_cast<unsigned>(blocks);
 }
 
+// Lets a kernel take `bytes` of shared memory. Throws CudaError when a block cannot have so much.
+template <class Kernel>
+void allow_shared_memory(Kernel kernel, std::size_t bytes, const char* operation) {
+  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                             static_cast<int>(bytes)),
+        operation);
+}
+
 // Stops the kernel where an argument in device memory breaks the contract of the operation: nothing is
 // read or written outside the tensors, and the stream's next synchronize() throws CudaError.
 __device__ inline void require(bool condition) {
@@ -36,6 +44,16 @@ template <class T>
 __device__ T warp_sum(T value) {
   for (int offset = kWarp / 2; offset > 0; offset /= 2)
     value += __shfl_xor_sync(kAllLanes, value, offset);
+  return value;
+}
+// The sum of the values of this lane and of those before it.
+template <class T>
+__device__ T warp_scan(T value) {
+  const int lane = static_cast<int>(threadIdx.x) % kWarp;
+  for (int distance = 1; distance < kWarp; distance *= 2) {
+    const T before = __shfl_up_sync(kAllLanes, value, distance);
+    if (lane >= distance) value += before;
+  }
   return value;
 }
 __device__ inline float warp_max(float value) {

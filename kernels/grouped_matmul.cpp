@@ -6,10 +6,11 @@
 namespace fulgur {
 
 void grouped_matmul(const GroupedMatMul& args, Stream& stream) {
-  expect_floats(args.w, {kAny, kAny, kAny}, "grouped_matmul: w");
+  const auto dtype = activation_dtype(args.x, stream.device(), "grouped_matmul: x");
+  expect_dense(args.w, {kAny, kAny, kAny}, dtype, "grouped_matmul: w");
   const auto E = args.w.dims[0], N = args.w.dims[1], K = args.w.dims[2];
-  expect_floats(args.x, {kAny, K}, "grouped_matmul: x");
-  expect_floats(args.y, {args.x.dims[0], N}, "grouped_matmul: y");
+  expect_dense(args.x, {kAny, K}, dtype, "grouped_matmul: x");
+  expect_dense(args.y, {args.x.dims[0], N}, dtype, "grouped_matmul: y");
   expect_ints(args.offsets, {E + 1}, "grouped_matmul: offsets");
   if (args.y.count() == 0) return;
   return stream.device() == Device::kCpu ? cpu::grouped_matmul(args, stream)
@@ -17,10 +18,12 @@ void grouped_matmul(const GroupedMatMul& args, Stream& stream) {
 }
 
 void grouped_matmul_input_gradient(const GroupedMatMulInputGradient& args, Stream& stream) {
-  expect_floats(args.w, {kAny, kAny, kAny}, "grouped_matmul_input_gradient: w");
+  const auto dtype =
+      activation_dtype(args.dy, stream.device(), "grouped_matmul_input_gradient: dy");
+  expect_dense(args.w, {kAny, kAny, kAny}, dtype, "grouped_matmul_input_gradient: w");
   const auto E = args.w.dims[0], N = args.w.dims[1], K = args.w.dims[2];
-  expect_floats(args.dy, {kAny, N}, "grouped_matmul_input_gradient: dy");
-  expect_floats(args.dx, {args.dy.dims[0], K}, "grouped_matmul_input_gradient: dx");
+  expect_dense(args.dy, {kAny, N}, dtype, "grouped_matmul_input_gradient: dy");
+  expect_dense(args.dx, {args.dy.dims[0], K}, dtype, "grouped_matmul_input_gradient: dx");
   expect_ints(args.offsets, {E + 1}, "grouped_matmul_input_gradient: offsets");
   if (args.dx.count() == 0) return;
   return stream.device() == Device::kCpu ? cpu::grouped_matmul_input_gradient(args, stream)
@@ -28,10 +31,12 @@ void grouped_matmul_input_gradient(const GroupedMatMulInputGradient& args, Strea
 }
 
 void grouped_matmul_weight_gradient(const GroupedMatMulWeightGradient& args, Stream& stream) {
+  const auto dtype =
+      activation_dtype(args.dy, stream.device(), "grouped_matmul_weight_gradient: dy");
   expect_floats(args.dw, {kAny, kAny, kAny}, "grouped_matmul_weight_gradient: dw");
   const auto E = args.dw.dims[0], N = args.dw.dims[1], K = args.dw.dims[2];
-  expect_floats(args.dy, {kAny, N}, "grouped_matmul_weight_gradient: dy");
-  expect_floats(args.x, {args.dy.dims[0], K}, "grouped_matmul_weight_gradient: x");
+  expect_dense(args.dy, {kAny, N}, dtype, "grouped_matmul_weight_gradient: dy");
+  expect_dense(args.x, {args.dy.dims[0], K}, dtype, "grouped_matmul_weight_gradient: x");
   expect_ints(args.offsets, {E + 1}, "grouped_matmul_weight_gradient: offsets");
   if (args.dw.count() == 0 || args.dy.count() == 0) return;
   return stream.device() == Device::kCpu ? cpu::grouped_matmul_weight_gradient(args, stream)

@@ -8,7 +8,11 @@ namespace fulgur {
 // E matrix products over uneven groups of rows, one per expert: group g has the rows
 // offsets[g] .. offsets[g+1]-1.
 //
-//   x, dx [M, K]   w, dw [E, N, K]   y, dy [M, N]     float32, dense      offsets [E + 1] int32
+//   x, dx [M, K]   w [E, N, K]   y, dy [M, N]   float32, or on a GPU all bfloat16; dense
+//   dw [E, N, K]   float32, dense               offsets [E + 1]   int32
+//
+// Sums are float32, and are rounded once. Products of bfloat16 go to tensor cores where K and N are
+// multiples of 8 and there are at most 4096 groups; others are right, but slow.
 //
 // offsets rises from 0 to at most M, and groups may be empty. Rows from offsets[E] on belong to no
 // group: they are neither read nor written. What is written overlaps no input.

@@ -1,9 +1,11 @@
 #include <cuda_runtime.h>
 
+#include "kernels/cuda_floats.cuh"
 #include "kernels/cuda_launch.cuh"
 #include "kernels/grouped_matmul_impl.hpp"
 
-// Plain tiled products in float32. The offsets stay on the device: there are as many blocks as any
+// Plain tiled products with float32 sums, of any sizes; those of bfloat16 go to the tensor cores where
+// they fit (grouped_matmul_bf16_cuda.cu). The offsets stay on the device: there are as many blocks as any
 // offsets could need, and a block finds out itself what it has to do.
 //
 //   E groups, M rows, x [M, K], w [E, N, K], y [M, N]
@@ -18,8 +20,9 @@ constexpr int kPadded = kTile + 1;
 
 // A matrix whose element (row, term) lies at data + row row_stride + term term_stride; one of the two
 // strides is 1.
+template <class T>
 struct Operand {
-  const float* data;
+  const T* data;
   std::int64_t row_stride, term_stride;
 };
 
@@ -29,13 +32,15 @@ struct Tiles {
 
 // Brings [kTile rows, kDepth terms] of x to shared memory, with zeros outside it. Neighbouring threads
 // read neighbouring numbers.
-__device__ void load(const Operand& x, std::int64_t rows, std::int64_t terms,
+template <class T>
+__device__ void load(const Operand<T>& x, std::int64_t rows, std::int64_t terms,
                      float (&to)[kDepth][kPadded]) {
   for (int i = static_cast<int>(threadIdx.x); i < kTile * kDepth; i += kThreads) {
     const bool by_rows = x.row_stride == 1;
     const int row = by_rows ? i % kTile : i / kDepth, term = by_rows ? i / kTile : i % kDepth;
-    to[term][row] =
-        row < rows && term < terms ? x.data[row * x.row_stride + term * x.term_stride] : 0.0f;
+    to[term][row] = row < rows && term < terms
+                        ? to_float(x.data[row * x.row_stride + term * x.term_stride])
+                        : 0.0f;
   }
 }
 
@@ -45,7 +50,8 @@ struct Sums {
 };
 
 // The product of the first `rows` rows of a and the first `columns` rows of b, over `terms` terms.
-__device__ Sums multiply(Operand a, Operand b, std::int64_t rows, std::int64_t columns,
+template <class T>
+__device__ Sums multiply(Operand<T> a, Operand<T> b, std::int64_t rows, std::int64_t columns,
                          std::int64_t terms) {
   __shared__ Tiles tiles;
   Sums sums;
@@ -109,43 +115,47 @@ __device__ Group find_tile(const std::int32_t* offsets, std::int64_t E, std::int
 }
 
 // out[r] = x[r] matrix[g] for the rows of group g: [rows, terms] by [terms, columns].
+template <class T>
 struct ByRows {
-  const float *x, *matrices;
+  const T *x, *matrices;
   const std::int32_t* offsets;
-  float* out;
+  T* out;
   std::int64_t E, M, columns, terms;
   std::int64_t column_stride, term_stride;  // of one matrix
 };
-__global__ void rows_kernel(ByRows args) {
+template <class T>
+__global__ void rows_kernel(ByRows<T> args) {
   const auto group = find_tile(args.offsets, args.E, args.M, blockIdx.x);
   if (group.index < 0) return;
   const auto first_column = std::int64_t{blockIdx.y} * kTile;
   const auto columns = min(args.columns - first_column, std::int64_t{kTile});
-  const Operand x{args.x + group.first * args.terms, args.terms, 1};
-  const Operand matrix{
+  const Operand<T> x{args.x + group.first * args.terms, args.terms, 1};
+  const Operand<T> matrix{
       args.matrices + group.index * args.columns * args.terms + first_column * args.column_stride,
       args.column_stride, args.term_stride};
   const auto sums = multiply(x, matrix, group.rows, columns, args.terms);
-  float* out = args.out + group.first * args.columns + first_column;
+  T* out = args.out + group.first * args.columns + first_column;
   for_each_sum(sums, group.rows, columns, [&](std::int64_t row, std::int64_t column, float sum) {
-    out[row * args.columns + column] = sum;
+    store(sum, out + row * args.columns + column);
   });
 }
 
+template <class T>
 struct ByGroups {
-  const float *dy, *x;
+  const T *dy, *x;
   const std::int32_t* offsets;
   float* dw;
   std::int64_t E, M, N, K;
 };
-__global__ void groups_kernel(ByGroups args) {
+template <class T>
+__global__ void groups_kernel(ByGroups<T> args) {
   const std::int64_t g = blockIdx.z, first = args.offsets[g], end = args.offsets[g + 1];
   require(first >= 0 && first <= end && end <= args.M);
   const auto n = std::int64_t{blockIdx.y} * kTile, k = std::int64_t{blockIdx.x} * kTile;
   const auto rows = min(args.N - n, std::int64_t{kTile}),
              columns = min(args.K - k, std::int64_t{kTile});
-  const Operand dy{args.dy + first * args.N + n, 1, args.N};
-  const Operand x{args.x + first * args.K + k, 1, args.K};
+  const Operand<T> dy{args.dy + first * args.N + n, 1, args.N};
+  const Operand<T> x{args.x + first * args.K + k, 1, args.K};
   const auto sums = multiply(dy, x, rows, columns, end - first);
   float* dw = args.dw + (g * args.N + n) * args.K + k;
   for_each_sum(sums, rows, columns, [&](std::int64_t row, std::int64_t column, float sum) {
@@ -161,57 +171,78 @@ unsigned grid_side(std::int64_t columns) {
   return static_cast<unsigned>(tiles);
 }
 
-void launch(const ByRows& args, Stream& stream, const char* operation) {
+template <class T>
+void launch(const ByRows<T>& args, Stream& stream, const char* operation) {
   if (args.E == 0) return;
   const dim3 grid(grid_size(args.M / kTile + args.E), grid_side(args.columns));
   rows_kernel<<<grid, kThreads, 0, native(stream)>>>(args);
   check_launch(operation);
 }
 
-}  // namespace
-
-void grouped_matmul(const GroupedMatMul& args, Stream& stream) {
+template <class T>
+void queue(const GroupedMatMul& args, Stream& stream) {
   const auto N = args.w.dims[1], K = args.w.dims[2];
-  launch({.x = args.x.as<float>(),
-          .matrices = args.w.as<float>(),
-          .offsets = args.offsets.as<std::int32_t>(),
-          .out = args.y.as<float>(),
-          .E = args.w.dims[0],
-          .M = args.x.dims[0],
-          .columns = N,
-          .terms = K,
-          .column_stride = K,
-          .term_stride = 1},
-         stream, "grouped_matmul");
+  launch<T>({.x = args.x.as<T>(),
+             .matrices = args.w.as<T>(),
+             .offsets = args.offsets.as<std::int32_t>(),
+             .out = args.y.as<T>(),
+             .E = args.w.dims[0],
+             .M = args.x.dims[0],
+             .columns = N,
+             .terms = K,
+             .column_stride = K,
+             .term_stride = 1},
+            stream, "grouped_matmul");
 }
 
-void grouped_matmul_input_gradient(const GroupedMatMulInputGradient& args, Stream& stream) {
+template <class T>
+void queue(const GroupedMatMulInputGradient& args, Stream& stream) {
   const auto N = args.w.dims[1], K = args.w.dims[2];
-  launch({.x = args.dy.as<float>(),
-          .matrices = args.w.as<float>(),
-          .offsets = args.offsets.as<std::int32_t>(),
-          .out = args.dx.as<float>(),
-          .E = args.w.dims[0],
-          .M = args.dy.dims[0],
-          .columns = K,
-          .terms = N,
-          .column_stride = 1,
-          .term_stride = K},
-         stream, "grouped_matmul_input_gradient");
+  launch<T>({.x = args.dy.as<T>(),
+             .matrices = args.w.as<T>(),
+             .offsets = args.offsets.as<std::int32_t>(),
+             .out = args.dx.as<T>(),
+             .E = args.w.dims[0],
+             .M = args.dy.dims[0],
+             .columns = K,
+             .terms = N,
+             .column_stride = 1,
+             .term_stride = K},
+            stream, "grouped_matmul_input_gradient");
 }
 
-void grouped_matmul_weight_gradient(const GroupedMatMulWeightGradient& args, Stream& stream) {
-  const ByGroups groups{.dy = args.dy.as<float>(),
-                        .x = args.x.as<float>(),
-                        .offsets = args.offsets.as<std::int32_t>(),
-                        .dw = args.dw.as<float>(),
-                        .E = args.dw.dims[0],
-                        .M = args.dy.dims[0],
-                        .N = args.dw.dims[1],
-                        .K = args.dw.dims[2]};
+template <class T>
+void queue(const GroupedMatMulWeightGradient& args, Stream& stream) {
+  const ByGroups<T> groups{.dy = args.dy.as<T>(),
+                           .x = args.x.as<T>(),
+                           .offsets = args.offsets.as<std::int32_t>(),
+                           .dw = args.dw.as<float>(),
+                           .E = args.dw.dims[0],
+                           .M = args.dy.dims[0],
+                           .N = args.dw.dims[1],
+                           .K = args.dw.dims[2]};
   const dim3 grid(grid_side(groups.K), grid_side(groups.N), static_cast<unsigned>(groups.E));
   groups_kernel<<<grid, kThreads, 0, native(stream)>>>(groups);
   check_launch("grouped_matmul_weight_gradient");
+}
+
+}  // namespace
+
+void grouped_matmul(const GroupedMatMul& args, Stream& stream) {
+  if (args.x.dtype == DType::kBFloat16 && tensor_cores::grouped_matmul(args, stream)) return;
+  with_float_type(args.x.dtype, [&]<class T>(T) { queue<T>(args, stream); });
+}
+
+void grouped_matmul_input_gradient(const GroupedMatMulInputGradient& args, Stream& stream) {
+  const bool is_bf16 = args.dy.dtype == DType::kBFloat16;
+  if (is_bf16 && tensor_cores::grouped_matmul_input_gradient(args, stream)) return;
+  with_float_type(args.dy.dtype, [&]<class T>(T) { queue<T>(args, stream); });
+}
+
+void grouped_matmul_weight_gradient(const GroupedMatMulWeightGradient& args, Stream& stream) {
+  const bool is_bf16 = args.dy.dtype == DType::kBFloat16;
+  if (is_bf16 && tensor_cores::grouped_matmul_weight_gradient(args, stream)) return;
+  with_float_type(args.dy.dtype, [&]<class T>(T) { queue<T>(args, stream); });
 }
 
 }  // namespace fulgur::cuda

@@ -1,9 +1,9 @@
-#include <cuda_bf16.h>
 #include <cuda_runtime.h>
 
 #include <cstdint>
 
 #include "kernels/cuda_lightning.cuh"
+#include "kernels/cuda_tensor_cores.cuh"
 
 // Lightning attention of bfloat16 on tensor cores (mma.sync, 16 x 8 x 16), with float32 sums.
 //
@@ -13,14 +13,10 @@
 // bfloat16 copy in shared memory. Scores go from the sums of one product to the operand of the next
 // without leaving the registers. d is filled up with zeros to kDims, 64 or 128.
 //
-//   lanes of a warp: g = lane / 4, t = lane % 4
-//   sums  [16, 8]    c0 c1: row g, columns 2t 2t+1            c2 c3: row g + 8
-//   a     [16, 16]   a0: row g, columns 2t 2t+1   a1: row g + 8   a2, a3: the same 8 columns on
-//   b     [16, 8]    b0: rows 2t 2t+1, column g   b1: 8 rows on
+// Where the lanes of a warp hold sums and operands: kernels/cuda_tensor_cores.cuh.
 namespace fulgur::cuda::lightning {
 namespace {
 
-using Bf16 = __nv_bfloat16;
 using BfSweep = Sweep<Bf16>;
 
 constexpr int kBlock = 64;    // tokens
@@ -47,98 +43,11 @@ struct Shared {
   float power[kBlock + 1];  // lambda^i
 };
 
-struct Sums {
-  float c[4] = {};
-};
-struct A {
-  std::uint32_t r[4];
-};
-struct B {
-  std::uint32_t r[2];
-};
-
-__device__ void multiply_add(Sums& sums, const A& a, const B& b) {
-  asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
-      "{%0,%1,%2,%3};"
-      : "+f"(sums.c[0]), "+f"(sums.c[1]), "+f"(sums.c[2]), "+f"(sums.c[3])
-      : "r"(a.r[0]), "r"(a.r[1]), "r"(a.r[2]), "r"(a.r[3]), "r"(b.r[0]), "r"(b.r[1]));
-}
-
-__device__ std::uint32_t shared_address(const void* at) {
-  return static_cast<std::uint32_t>(__cvta_generic_to_shared(at));
-}
-
-// Four 8 x 8 matrices, the rows of matrix m at the addresses of lanes 8 m .. 8 m + 7; as they lie,
-// or transposed.
-__device__ A load_four(const Bf16* row) {
-  A out;
-  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
-               : "=r"(out.r[0]), "=r"(out.r[1]), "=r"(out.r[2]), "=r"(out.r[3])
-               : "r"(shared_address(row)));
-  return out;
-}
-__device__ A load_four_transposed(const Bf16* row) {
-  A out;
-  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
-               : "=r"(out.r[0]), "=r"(out.r[1]), "=r"(out.r[2]), "=r"(out.r[3])
-               : "r"(shared_address(row)));
-  return out;
-}
-
-__device__ int lane() {
-  return static_cast<int>(threadIdx.x) % kWarp;
-}
-__device__ int warp() {
-  return static_cast<int>(threadIdx.x) / kWarp;
-}
-
-// a = x[row .. +16][column .. +16]
-template <int kStride>
-__device__ A load_a(const Bf16 (*x)[kStride], int row, int column) {
-  return load_four(&x[row + lane() % 16][column + lane() / 16 * 8]);
-}
-// a = the transpose of x[row .. +16][column .. +16]: rows of a are columns of x
-template <int kStride>
-__device__ A load_a_transposed(const Bf16 (*x)[kStride], int row, int column) {
-  return load_four_transposed(&x[row + lane() / 16 * 8 + lane() % 8][column + lane() / 8 % 2 * 8]);
-}
-// b, b + 8 columns = x[row .. +16][column .. +16]
-template <int kStride>
-__device__ void load_two_b(const Bf16 (*x)[kStride], int row, int column, B& left, B& right) {
-  const A four = load_four_transposed(&x[row + lane() % 16][column + lane() / 16 * 8]);
-  left = {four.r[0], four.r[1]};
-  right = {four.r[2], four.r[3]};
-}
-// b, b + 8 columns = the transpose of x[row .. +16][column .. +16]: columns of b are rows of x
-template <int kStride>
-__device__ void load_two_b_transposed(const Bf16 (*x)[kStride], int row, int column, B& left,
-                                      B& right) {
-  const A four = load_four(&x[row + lane() / 16 * 8 + lane() % 8][column + lane() / 8 % 2 * 8]);
-  left = {four.r[0], four.r[1]};
-  right = {four.r[2], four.r[3]};
-}
-
-__device__ std::uint32_t pack(float low, float high) {
-  const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
-  std::uint32_t bits;
-  memcpy(&bits, &pair, sizeof(bits));
-  return bits;
-}
 __device__ std::uint32_t scaled(std::uint32_t bits, float low, float high) {
   __nv_bfloat162 pair;
   memcpy(&pair, &bits, sizeof(bits));
   const float2 numbers = __bfloat1622float2(pair);
   return pack(low * numbers.x, high * numbers.y);
-}
-
-// Begins to bring 16 bytes to shared memory; all that has begun is there behind wait_for_copies()
-// and a barrier.
-__device__ void begin_copy(Bf16* to, const Bf16* from) {
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared_address(to)), "l"(from)
-               : "memory");
-}
-__device__ void wait_for_copies() {
-  asm volatile("cp.async.wait_all;" ::: "memory");
 }
 
 // Begins to bring columns [column, column + kWidth) of the rows of tokens first, first + step, ...:

@@ -42,8 +42,9 @@ void lightning_fold(const LightningFold& args, Stream& stream) {
 
 void lightning_carry_forward(const LightningCarryForward& args, Stream& stream) {
   const std::string operation = "lightning_carry_forward";
-  expect_heads(args.q, {kAny, kAny, kAny}, operation + ": q");
-  expect_heads(args.o, args.q.dims, operation + ": o");
+  const auto dtype = activation_dtype(args.q, stream.device(), operation + ": q");
+  expect_heads(args.q, {kAny, kAny, kAny}, operation + ": q", dtype);
+  expect_heads(args.o, args.q.dims, operation + ": o", dtype);
   expect_floats(args.decay_rate, {args.q.dims[1]}, operation + ": decay_rate");
   expect_segments(args.segments, operation);
   expect_states(args.states_in, args.q.dims, operation + ": states_in");
@@ -54,10 +55,11 @@ void lightning_carry_forward(const LightningCarryForward& args, Stream& stream) 
 
 void lightning_carry_backward(const LightningCarryBackward& args, Stream& stream) {
   const std::string operation = "lightning_carry_backward";
-  expect_heads(args.k, {kAny, kAny, kAny}, operation + ": k");
-  expect_heads(args.v, args.k.dims, operation + ": v");
-  expect_heads(args.dk, args.k.dims, operation + ": dk");
-  expect_heads(args.dv, args.k.dims, operation + ": dv");
+  const auto dtype = activation_dtype(args.k, stream.device(), operation + ": k");
+  expect_heads(args.k, {kAny, kAny, kAny}, operation + ": k", dtype);
+  expect_heads(args.v, args.k.dims, operation + ": v", dtype);
+  expect_heads(args.dk, args.k.dims, operation + ": dk", dtype);
+  expect_heads(args.dv, args.k.dims, operation + ": dv", dtype);
   expect_floats(args.decay_rate, {args.k.dims[1]}, operation + ": decay_rate");
   expect_segments(args.segments, operation);
   expect_states(args.dstates_out, args.k.dims, operation + ": dstates_out");

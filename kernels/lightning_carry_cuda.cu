@@ -3,7 +3,8 @@
 #include "kernels/cuda_heads.cuh"
 #include "kernels/lightning_carry_impl.hpp"
 
-// In plain float32, for any head size that shared memory can hold.
+// In plain float32 between elements that are float32 or bfloat16, for any head size that shared memory
+// can hold.
 namespace fulgur::cuda {
 namespace {
 
@@ -48,8 +49,9 @@ __global__ void fold_kernel(Fold args) {
 
 // y_t += lambda^e x_t A for the tokens of the segments that have a state A. It stands before the
 // segment, e = t, or behind it, e = n - t.
+template <class Element>
 struct Carry {
-  Heads x, y;
+  HeadsOf<Element> x, y;
   const float *states, *decay_rate;
   const std::int32_t *starts, *slot_of;
   std::int64_t T, H, slots, num_segments;
@@ -58,8 +60,9 @@ struct Carry {
 };
 
 // The columns [column, column + kColumns) of A, zeros behind the last one.
-__device__ void load_state(const Carry& args, std::int64_t slot, std::int64_t head, int column,
-                           float* state) {
+template <class Element>
+__device__ void load_state(const Carry<Element>& args, std::int64_t slot, std::int64_t head,
+                           int column, float* state) {
   const float* matrix = args.states + (slot * args.H + head) * args.d * args.d;
   for (int i = static_cast<int>(threadIdx.x); i < args.d * kColumns; i += kThreads) {
     const int row = i / kColumns, c = column + i % kColumns;
@@ -69,20 +72,24 @@ __device__ void load_state(const Carry& args, std::int64_t slot, std::int64_t he
   }
 }
 
-__device__ void add_rows(const Carry& args, std::int64_t head, std::int64_t first, int rows,
-                         int column, const float* factors, const float* x, const float* state) {
+template <class Element>
+__device__ void add_rows(const Carry<Element>& args, std::int64_t head, std::int64_t first,
+                         int rows, int column, const float* factors, const float* x,
+                         const float* state) {
   const int c = static_cast<int>(threadIdx.x) % kColumns;
   if (column + c >= args.d) return;
   for (int r = static_cast<int>(threadIdx.x) / kColumns; r < rows; r += kRowsAtOnce) {
     float sum = 0;
     for (int i = 0; i < args.d; ++i)
       sum += x[r * args.d + i] * state[i * kColumns + c];
-    args.y.row(first + r, head)[column + c] += factors[r] * sum;
+    Element* const y = args.y.row(first + r, head) + column + c;
+    store(to_float(*y) + factors[r] * sum, y);
   }
 }
 
 // The blocks of tokens of a segment, counted away from the state, are shared by the grid's z dim.
-__global__ void carry_kernel(Carry args) {
+template <class Element>
+__global__ void carry_kernel(Carry<Element> args) {
   extern __shared__ float memory[];
   float *state = memory, *x = state + args.d * kColumns, *factors = x + kBlock * args.d;
   const int column = static_cast<int>(blockIdx.x) * kColumns;
@@ -110,11 +117,12 @@ __global__ void carry_kernel(Carry args) {
   }
 }
 
-void launch(const Carry& args, Stream& stream, const char* operation) {
+template <class Element>
+void launch(const Carry<Element>& args, Stream& stream, const char* operation) {
   if (args.num_segments == 0 || args.slots == 0) return;
   const auto floats = static_cast<std::size_t>(args.d) * (kColumns + kBlock) + kBlock;
   const auto bytes = floats * sizeof(float);
-  allow_shared_memory(carry_kernel, bytes, operation);
+  allow_shared_memory(carry_kernel<Element>, bytes, operation);
   constexpr std::int64_t kTokensOfBlock = 8 * kBlock, kMostBlocks = 1024;
   const auto blocks = std::min(divide_up(args.T, kTokensOfBlock), kMostBlocks);
   const dim3 grid(grid_size(divide_up(args.d, kColumns)), static_cast<unsigned>(args.H),
@@ -123,10 +131,12 @@ void launch(const Carry& args, Stream& stream, const char* operation) {
   check_launch(operation);
 }
 
-Carry carry(const Tensor& x, const Tensor& y, const Tensor& states, const Tensor& decay_rate) {
+template <class Element>
+Carry<Element> carry(const Tensor& x, const Tensor& y, const Tensor& states,
+                     const Tensor& decay_rate) {
   const bool is_empty = states.data == nullptr;
-  return {.x = Heads(x),
-          .y = Heads(y),
+  return {.x = HeadsOf<Element>(x),
+          .y = HeadsOf<Element>(y),
           .states = is_empty ? nullptr : states.as<float>(),
           .decay_rate = decay_rate.as<float>(),
           .starts = nullptr,
@@ -140,10 +150,31 @@ Carry carry(const Tensor& x, const Tensor& y, const Tensor& states, const Tensor
           .stands_behind = false};
 }
 
-void set_segments(Carry& args, const Tensor& starts, const Tensor& slot_of) {
+template <class Element>
+void set_segments(Carry<Element>& args, const Tensor& starts, const Tensor& slot_of) {
   args.starts = starts.as<std::int32_t>();
   args.slot_of = slot_of.as<std::int32_t>();
   args.num_segments = slot_of.dims[0];
+}
+
+template <class Element>
+void queue(const LightningCarryForward& args, Stream& stream) {
+  auto outputs = carry<Element>(args.q, args.o, args.states_in, args.decay_rate);
+  set_segments(outputs, args.segments.starts, args.segments.in_slot);
+  launch(outputs, stream, "lightning_carry_forward");
+}
+
+template <class Element>
+void queue(const LightningCarryBackward& args, Stream& stream) {
+  auto dk = carry<Element>(args.v, args.dk, args.dstates_out, args.decay_rate);
+  set_segments(dk, args.segments.starts, args.segments.out_slot);
+  dk.stands_behind = true;
+  dk.is_transposed = true;
+  launch(dk, stream, "lightning_carry_backward");
+  auto dv = carry<Element>(args.k, args.dv, args.dstates_out, args.decay_rate);
+  set_segments(dv, args.segments.starts, args.segments.out_slot);
+  dv.stands_behind = true;
+  launch(dv, stream, "lightning_carry_backward");
 }
 
 }  // namespace
@@ -165,21 +196,11 @@ void lightning_fold(const LightningFold& args, Stream& stream) {
 }
 
 void lightning_carry_forward(const LightningCarryForward& args, Stream& stream) {
-  auto outputs = carry(args.q, args.o, args.states_in, args.decay_rate);
-  set_segments(outputs, args.segments.starts, args.segments.in_slot);
-  launch(outputs, stream, "lightning_carry_forward");
+  with_float_type(args.q.dtype, [&]<class T>(T) { queue<T>(args, stream); });
 }
 
 void lightning_carry_backward(const LightningCarryBackward& args, Stream& stream) {
-  auto dk = carry(args.v, args.dk, args.dstates_out, args.decay_rate);
-  set_segments(dk, args.segments.starts, args.segments.out_slot);
-  dk.stands_behind = true;
-  dk.is_transposed = true;
-  launch(dk, stream, "lightning_carry_backward");
-  auto dv = carry(args.k, args.dv, args.dstates_out, args.decay_rate);
-  set_segments(dv, args.segments.starts, args.segments.out_slot);
-  dv.stands_behind = true;
-  launch(dv, stream, "lightning_carry_backward");
+  with_float_type(args.k.dtype, [&]<class T>(T) { queue<T>(args, stream); });
 }
 
 }  // namespace fulgur::cuda

@@ -4,14 +4,15 @@
 #include <stdexcept>
 #include <string>
 
+#include "kernels/checks.hpp"
 #include "kernels/matmul_impl.hpp"
 
 namespace fulgur {
 namespace {
 
-void expect_matrix(const Tensor& tensor, const Shape& dims, const char* name) {
+void expect_matrix(const Tensor& tensor, const Shape& dims, DType dtype, const char* name) {
   expect_dims(tensor, dims, name);
-  expect_dtype(tensor, DType::kFloat32, name);
+  expect_dtype(tensor, dtype, name);
   expect_dense_rows(tensor, name);
   const auto rows = tensor.dims[0], columns = tensor.dims[1], stride = tensor.strides[0];
   constexpr std::int64_t kMost = std::numeric_limits<int>::max();  // what BLAS can count
@@ -31,10 +32,12 @@ Shape oriented(std::int64_t rows, std::int64_t columns, Transpose transpose) {
 }  // namespace
 
 void matmul(const MatMul& args, Stream& stream) {
-  expect_matrix(args.c, {kAny, kAny}, "matmul: c");
-  expect_matrix(args.a, oriented(args.c.dims[0], kAny, args.transpose_a), "matmul: a");
+  const auto dtype = activation_dtype(args.a, stream.device(), "matmul: a");
+  const bool c_has_it = args.c.dtype == dtype;
+  expect_matrix(args.c, {kAny, kAny}, c_has_it ? dtype : DType::kFloat32, "matmul: c");
+  expect_matrix(args.a, oriented(args.c.dims[0], kAny, args.transpose_a), dtype, "matmul: a");
   const auto K = args.a.dims[args.transpose_a == Transpose::kYes ? 0 : 1];
-  expect_matrix(args.b, oriented(K, args.c.dims[1], args.transpose_b), "matmul: b");
+  expect_matrix(args.b, oriented(K, args.c.dims[1], args.transpose_b), dtype, "matmul: b");
   if (args.c.count() == 0) return;
   return stream.device() == Device::kCpu ? cpu::matmul(args, stream) : cuda::matmul(args, stream);
 }

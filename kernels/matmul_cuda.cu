@@ -4,12 +4,14 @@
 #include <array>
 #include <map>
 
+#include "kernels/cuda_floats.cuh"
 #include "kernels/cuda_launch.cuh"
 #include "kernels/matmul_impl.hpp"
 #include "kernels/unique_handle.hpp"
 
-// Products through cuBLASLt, in float32 throughout: no TF32. cuBLASLt counts columns first, so the
-// row-major c = op(a) op(b) is given to it as c^T = op(b)^T op(a)^T.
+// Products through cuBLASLt: of float32 in float32 throughout, no TF32; of bfloat16 on tensor cores,
+// with float32 sums. cuBLASLt counts columns first, so the row-major c = op(a) op(b) is given to it as
+// c^T = op(b)^T op(a)^T.
 namespace fulgur::cuda {
 namespace {
 
@@ -48,7 +50,8 @@ std::int64_t row_stride(const Tensor& matrix) {
 
 UniqueHandle<LayoutTraits> make_layout(const Tensor& matrix) {
   cublasLtMatrixLayout_t layout = nullptr;
-  check(cublasLtMatrixLayoutCreate(&layout, CUDA_R_32F, static_cast<std::uint64_t>(matrix.dims[1]),
+  const auto type = matrix.dtype == DType::kBFloat16 ? CUDA_R_16BF : CUDA_R_32F;
+  check(cublasLtMatrixLayoutCreate(&layout, type, static_cast<std::uint64_t>(matrix.dims[1]),
                                    static_cast<std::uint64_t>(matrix.dims[0]), row_stride(matrix)),
         "cublasLtMatrixLayoutCreate");
   return UniqueHandle<LayoutTraits>(layout);
@@ -111,7 +114,7 @@ class Library {
   }
 
  private:
-  using Key = std::array<std::int64_t, 11>;
+  using Key = std::array<std::int64_t, 13>;
 
   static Key key_of(const MatMul& args) {
     return {args.c.dims[0],
@@ -123,6 +126,8 @@ class Library {
             alignment(args.a),
             alignment(args.b),
             alignment(args.c),
+            static_cast<std::int64_t>(args.a.dtype),
+            static_cast<std::int64_t>(args.c.dtype),
             static_cast<std::int64_t>(args.transpose_a),
             static_cast<std::int64_t>(args.transpose_b)};
   }
@@ -134,6 +139,9 @@ class Library {
     check(cublasLtMatmulPreferenceCreate(&made), "cublasLtMatmulPreferenceCreate");
     const UniqueHandle<PreferenceTraits> preference(made);
     prefer(made, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, kWorkspaceBytes);
+    // Where parts of the terms are summed on their own, their sums must not be rounded to bfloat16.
+    prefer(made, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
+           std::uint32_t{CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE});
     prefer(made, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment(args.b));
     prefer(made, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment(args.a));
     prefer(made, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment(args.c));
@@ -162,20 +170,21 @@ Library& library() {
 }
 
 // A product over no numbers is zero: c = beta c.
+template <class T>
 void scale(const Tensor& c, float beta, const Stream& stream) {
   const auto columns = c.dims[1], stride = row_stride(c);
-  auto* data = c.as<float>();
+  auto* const data = c.as<T>();
   for_each_element(c.count(), stream, "matmul", [=] __device__(std::int64_t i) {
-    auto& value = data[i / columns * stride + i % columns];
-    value = beta == 0.0f ? 0.0f : beta * value;
+    T* const value = data + (i / columns * stride + i % columns);
+    store(beta == 0.0f ? 0.0f : beta * to_float(*value), value);
   });
 }
 
 }  // namespace
 
 void matmul(const MatMul& args, Stream& stream) {
-  const bool is_empty = args.a.count() == 0;
-  is_empty ? scale(args.c, args.beta, stream) : library().multiply(args, stream);
+  if (args.a.count() > 0) return library().multiply(args, stream);
+  with_float_type(args.c.dtype, [&]<class T>(T) { scale<T>(args.c, args.beta, stream); });
 }
 
 }  // namespace fulgur::cuda

@@ -1,77 +1,32 @@
 #include <cuda_runtime.h>
 
-#include "kernels/cuda_heads.cuh"
+#include <type_traits>
+
+#include "kernels/cuda_softmax.cuh"
+#include "kernels/cuda_tensor_cores.cuh"
 #include "kernels/softmax_attention_impl.hpp"
 
-// FlashAttention-2 (arXiv 2307.08691) in plain float32, on tiles of kTile queries by kTile keys. A warp has
+// FlashAttention-2 (arXiv 2307.08691), on tiles of kTile queries by kTile keys, in plain float32 between
+// elements that are float32 or bfloat16; those of bfloat16 go to tensor cores where they fit. A warp has
 // kRows rows of its block's tile (queries, or keys in the pass for dk and dv); in products over d, a lane
 // has one column of the tile; in sums over the tile, a lane has the columns lane + 32 n of a head.
 //
-//   T queries, S keys, H heads, G KV heads, d head size, P spans
+//   T queries, S keys, H heads, G KV heads, d head size
 namespace fulgur::cuda {
 namespace {
 
+using softmax::Args;
+using softmax::BackwardArgs;
+
+constexpr const char *kForward = "softmax_attention_forward",
+                     *kBackward = "softmax_attention_backward";
 constexpr int kTile = 32;
 constexpr int kRows = kTile / (kThreads / kWarp);
 static_assert(kTile == kWarp);
 
-struct Span {
-  std::int64_t q_begin, q_end, k_begin, k_end, shift;
-
-  // The keys, counted from k_begin, that query i sees: the first so many.
-  __device__ std::int64_t num_seen(std::int64_t query) const {
-    const auto seen = query - q_begin + shift + 1;
-    return max(std::int64_t{0}, min(seen, k_end - k_begin));
-  }
-};
-
-struct Args {
-  Heads q, k, v, o;
-  float* lse;
-  const std::int32_t* spans;
-  std::int64_t T, S, H, G, num_spans;
-  int d;
-  float scale;
-
-  __device__ Span span(std::int64_t index) const {
-    const auto* x = spans + 5 * index;
-    const Span span{x[0], x[1], x[2], x[3], x[4]};
-    require(span.q_begin >= 0 && span.q_begin <= span.q_end && span.q_end <= T);
-    require(span.k_begin >= 0 && span.k_begin <= span.k_end && span.k_end <= S);
-    return span;
-  }
-};
-struct BackwardArgs : Args {
-  Heads dout, dq, dk, dv;
-  const float* delta;  // [T, H]: do_i o_i
-};
-
-struct QueryTile {
-  Span span;
-  std::int64_t first;  // query; -1: there is no such tile
-  int rows;
-};
-
-// The tile of queries number `tile`, counted over all spans.
-__device__ QueryTile find_tile(const Args& args, std::int64_t tile) {
-  __shared__ QueryTile found;
-  if (threadIdx.x == 0) {
-    found.first = -1;
-    for (std::int64_t p = 0; p < args.num_spans && tile >= 0; ++p) {
-      const auto span = args.span(p);
-      const auto num_tiles = divide_up(span.q_end - span.q_begin, kTile);
-      const auto first = span.q_begin + tile * kTile;
-      if (tile < num_tiles)
-        found = {span, first, static_cast<int>(min(span.q_end - first, std::int64_t{kTile}))};
-      tile -= num_tiles;
-    }
-  }
-  __syncthreads();
-  return found;
-}
-
-__device__ void load_tile(const Heads& x, std::int64_t head, std::int64_t first, std::int64_t rows,
-                          int d, float* to) {
+template <class T>
+__device__ void load_tile(const HeadsOf<T>& x, std::int64_t head, std::int64_t first,
+                          std::int64_t rows, int d, float* to) {
   load_rows<kTile>(x, head, first, 1, static_cast<int>(min(rows, std::int64_t{kTile})), 0, d, d,
                    d + 1, to);
 }
@@ -114,39 +69,36 @@ struct Rows {
     }
   }
 
-  // to[column] = change(to[column], the element) for row i
-  template <class Change>
-  __device__ void write(int i, float* to, int d, const Change& change) const {
+  // each(column, element) for row i
+  template <class Each>
+  __device__ void for_each(int i, int d, const Each& each) const {
 #pragma unroll
     for (int n = 0; n < kColumns; ++n) {
       const int c = static_cast<int>(threadIdx.x % kWarp) + kWarp * n;
-      if (c < d) to[c] = change(to[c], at[i][n]);
+      if (c < d) each(c, at[i][n]);
     }
   }
 };
 
-__device__ float add_numbers(float a, float b) {
-  return a + b;
-}
-
-__global__ void see_nothing_kernel(Args args) {
+template <class T>
+__global__ void see_nothing_kernel(Args<T> args) {
   const auto t = std::int64_t{blockIdx.x};
   for (std::int64_t h = threadIdx.x / kWarp; h < args.H; h += kThreads / kWarp) {
     const int lane = static_cast<int>(threadIdx.x) % kWarp;
-    float* o = args.o.row(t, h);
+    T* const o = args.o.row(t, h);
     for (int c = lane; c < args.d; c += kWarp)
-      o[c] = 0.0f;
+      store(0.0f, o + c);
     if (lane == 0) args.lse[t * args.H + h] = -INFINITY;
   }
 }
 
 // One block per tile of queries and head.
-template <int kColumns>
-__global__ void forward_kernel(Args args) {
+template <int kColumns, class T>
+__global__ void forward_kernel(Args<T> args) {
   extern __shared__ float memory[];  // q, k, v: [kTile, d + 1] each
   const int d = args.d;
   float *q = memory, *k = q + kTile * (d + 1), *v = k + kTile * (d + 1);
-  const auto [span, first, num_rows] = find_tile(args, blockIdx.x);
+  const auto [span, first, num_rows] = softmax::find_tile<kTile>(args, blockIdx.x);
   if (first < 0) return;
   const std::int64_t head = blockIdx.y, kv_head = head / (args.H / args.G);
   const int warp_row = static_cast<int>(threadIdx.x) / kWarp * kRows;
@@ -187,33 +139,35 @@ __global__ void forward_kernel(Args args) {
     const auto token = first + warp_row + i;
     const bool sees_none = sum[i] == 0.0f;  // else it is at least 1, or not a number
     const float inverse = sees_none ? 0.0f : 1.0f / sum[i];
-    sums.write(i, args.o.row(token, head), d, [&](float, float x) { return x * inverse; });
+    T* const o = args.o.row(token, head);
+    sums.for_each(i, d, [&](int c, float x) { store(x * inverse, o + c); });
     if (lane == 0)
       args.lse[token * args.H + head] = sees_none ? -INFINITY : maximum[i] + logf(sum[i]);
   }
 }
 
 // delta_i = do_i o_i, one warp per token and head.
-__global__ void delta_kernel(Heads dout, Heads o, float* delta, std::int64_t H, int d) {
+template <class T>
+__global__ void delta_kernel(HeadsOf<T> dout, HeadsOf<T> o, float* delta, std::int64_t H, int d) {
   const auto t = std::int64_t{blockIdx.x};
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   for (std::int64_t h = threadIdx.x / kWarp; h < H; h += kThreads / kWarp) {
-    const float *a = dout.row(t, h), *b = o.row(t, h);
+    const T *a = dout.row(t, h), *b = o.row(t, h);
     float sum = 0;
     for (int c = lane; c < d; c += kWarp)
-      sum += a[c] * b[c];
+      sum += to_float(a[c]) * to_float(b[c]);
     sum = warp_sum(sum);
     if (lane == 0) delta[t * H + h] = sum;
   }
 }
 
 // One block per tile of queries and head.
-template <int kColumns>
-__global__ void dq_kernel(BackwardArgs args) {
+template <int kColumns, class T>
+__global__ void dq_kernel(BackwardArgs<T> args) {
   extern __shared__ float memory[];  // q, dout, k, v: [kTile, d + 1] each
   const int d = args.d, size = kTile * (d + 1);
   float *q = memory, *dout = q + size, *k = dout + size, *v = k + size;
-  const auto [span, first, num_rows] = find_tile(args, blockIdx.x);
+  const auto [span, first, num_rows] = softmax::find_tile<kTile>(args, blockIdx.x);
   if (first < 0) return;
   const std::int64_t head = blockIdx.y, kv_head = head / (args.H / args.G);
   const int warp_row = static_cast<int>(threadIdx.x) / kWarp * kRows;
@@ -243,14 +197,15 @@ __global__ void dq_kernel(BackwardArgs args) {
   }
 #pragma unroll
   for (int i = 0; i < kRows; ++i) {
-    if (warp_row + i < num_rows)
-      dq.write(i, args.dq.row(first + warp_row + i, head), d, add_numbers);
+    if (warp_row + i >= num_rows) continue;
+    const auto token = first + warp_row + i;
+    dq.for_each(i, d, [&](int c, float x) { args.dq.add(token, head, c, x); });
   }
 }
 
 // One block per tile of keys and KV head; all queries that see the keys come by, span by span.
-template <int kColumns>
-__global__ void dk_dv_kernel(BackwardArgs args) {
+template <int kColumns, class T>
+__global__ void dk_dv_kernel(BackwardArgs<T> args) {
   extern __shared__ float memory[];  // k, v, q, dout: [kTile, d + 1] each
   const int d = args.d, size = kTile * (d + 1);
   float *k = memory, *v = k + size, *q = v + size, *dout = q + size;
@@ -297,40 +252,36 @@ __global__ void dk_dv_kernel(BackwardArgs args) {
 #pragma unroll
   for (int i = 0; i < kRows; ++i) {
     if (warp_row + i >= num_rows) continue;
-    dk.write(i, args.dk.row(first + warp_row + i, kv_head), d, add_numbers);
-    dv.write(i, args.dv.row(first + warp_row + i, kv_head), d, add_numbers);
+    const auto token = first + warp_row + i;
+    dk.for_each(i, d, [&](int c, float x) { args.dk.add(token, kv_head, c, x); });
+    dv.for_each(i, d, [&](int c, float x) { args.dv.add(token, kv_head, c, x); });
   }
 }
 
-// As many tiles of queries as any spans could have.
-unsigned num_query_tiles(const Args& args) {
-  return grid_size(args.T / kTile + args.num_spans);
+std::size_t tile_bytes(int d, std::size_t num_tiles) {
+  return num_tiles * kTile * static_cast<std::size_t>(d + 1) * sizeof(float);
 }
 
-std::size_t tile_bytes(const Args& args, std::size_t num_tiles) {
-  return num_tiles * kTile * static_cast<std::size_t>(args.d + 1) * sizeof(float);
-}
-
-template <int kColumns>
-void launch_forward(const Args& args, Stream& stream) {
-  const dim3 grid(num_query_tiles(args), static_cast<unsigned>(args.H));
-  const auto bytes = tile_bytes(args, 3);
-  allow_shared_memory(forward_kernel<kColumns>, bytes, "softmax_attention_forward");
+template <int kColumns, class T>
+void launch_forward(const Args<T>& args, Stream& stream) {
+  const dim3 grid(softmax::num_query_tiles<kTile>(args), static_cast<unsigned>(args.H));
+  const auto bytes = tile_bytes(args.d, 3);
+  allow_shared_memory(forward_kernel<kColumns, T>, bytes, kForward);
   forward_kernel<kColumns><<<grid, kThreads, bytes, native(stream)>>>(args);
-  check_launch("softmax_attention_forward");
+  check_launch(kForward);
 }
 
-template <int kColumns>
-void launch_backward(const BackwardArgs& args, Stream& stream) {
-  const auto bytes = tile_bytes(args, 4);
-  const dim3 queries(num_query_tiles(args), static_cast<unsigned>(args.H));
-  allow_shared_memory(dq_kernel<kColumns>, bytes, "softmax_attention_backward");
+template <int kColumns, class T>
+void launch_backward(const BackwardArgs<T>& args, Stream& stream) {
+  const auto bytes = tile_bytes(args.d, 4);
+  const dim3 queries(softmax::num_query_tiles<kTile>(args), static_cast<unsigned>(args.H));
+  allow_shared_memory(dq_kernel<kColumns, T>, bytes, kBackward);
   dq_kernel<kColumns><<<queries, kThreads, bytes, native(stream)>>>(args);
-  check_launch("softmax_attention_backward");
+  check_launch(kBackward);
   const dim3 keys(grid_size(divide_up(args.S, kTile)), static_cast<unsigned>(args.G));
-  allow_shared_memory(dk_dv_kernel<kColumns>, bytes, "softmax_attention_backward");
+  allow_shared_memory(dk_dv_kernel<kColumns, T>, bytes, kBackward);
   dk_dv_kernel<kColumns><<<keys, kThreads, bytes, native(stream)>>>(args);
-  check_launch("softmax_attention_backward");
+  check_launch(kBackward);
 }
 
 // Calls launch.operator()<kColumns>() with enough columns of a lane for the head size.
@@ -344,12 +295,12 @@ void with_columns(int d, const char* operation, const Launch& launch) {
                               std::to_string(d));
 }
 
-template <class Operation>
-Args common_args(const Operation& args) {
-  return {.q = Heads(args.q),
-          .k = Heads(args.k),
-          .v = Heads(args.v),
-          .o = Heads(args.o),
+template <class T, class Operation>
+Args<T> common_args(const Operation& args) {
+  return {.q = HeadsOf<T>(args.q),
+          .k = HeadsOf<T>(args.k),
+          .v = HeadsOf<T>(args.v),
+          .o = HeadsOf<T>(args.o),
           .lse = args.lse.template as<float>(),
           .spans = args.spans.template as<std::int32_t>(),
           .T = args.q.dims[0],
@@ -361,28 +312,58 @@ Args common_args(const Operation& args) {
           .scale = args.scale};
 }
 
-}  // namespace
+// Whether tensor cores can take them.
+template <class... Tensors>
+bool fit_tensor_cores(const Tensor& q, const Tensors&... others) {
+  return q.dtype == DType::kBFloat16 && q.dims[2] <= softmax::kMostTensorDims &&
+         has_whole_pieces(q) && (has_whole_pieces(others) && ...);
+}
 
-void softmax_attention_forward(const SoftmaxAttentionForward& args, Stream& stream) {
-  const auto common = common_args(args);
+template <class T>
+void forward(const SoftmaxAttentionForward& args, Stream& stream) {
+  const auto common = common_args<T>(args);
   see_nothing_kernel<<<grid_size(common.T), kThreads, 0, native(stream)>>>(common);
-  check_launch("softmax_attention_forward");
+  check_launch(kForward);
   if (common.num_spans == 0) return;
-  with_columns(common.d, "softmax_attention_forward",
+  if constexpr (std::is_same_v<T, Bf16>) {
+    if (fit_tensor_cores(args.q, args.k, args.v, args.o))
+      return softmax::launch_forward(common, stream, kForward);
+  }
+  with_columns(common.d, kForward,
                [&]<int kColumns>() { launch_forward<kColumns>(common, stream); });
 }
 
-void softmax_attention_backward(const SoftmaxAttentionBackward& args, Stream& stream) {
-  const auto common = common_args(args);
+template <class T>
+void backward(const SoftmaxAttentionBackward& args, Stream& stream) {
+  const auto common = common_args<T>(args);
   if (common.num_spans == 0 || common.S == 0) return;
   const Scratch delta(args.lse.bytes(), stream);
+  const HeadsOf<T> dout(args.dout);
   delta_kernel<<<grid_size(common.T), kThreads, 0, native(stream)>>>(
-      Heads(args.dout), common.o, delta.as<float>(), common.H, common.d);
-  check_launch("softmax_attention_backward");
-  const BackwardArgs backward{common,         Heads(args.dout), Heads(args.dq),
-                              Heads(args.dk), Heads(args.dv),   delta.as<float>()};
-  with_columns(common.d, "softmax_attention_backward",
-               [&]<int kColumns>() { launch_backward<kColumns>(backward, stream); });
+      dout, common.o, delta.as<float>(), common.H, common.d);
+  check_launch(kBackward);
+  const BackwardArgs<T> all{common,
+                            dout,
+                            softmax::Gradient(args.dq),
+                            softmax::Gradient(args.dk),
+                            softmax::Gradient(args.dv),
+                            delta.as<float>()};
+  if constexpr (std::is_same_v<T, Bf16>) {
+    if (fit_tensor_cores(args.q, args.k, args.v, args.o, args.dout, args.dq, args.dk, args.dv))
+      return softmax::launch_backward(all, stream, kBackward);
+  }
+  with_columns(common.d, kBackward,
+               [&]<int kColumns>() { launch_backward<kColumns>(all, stream); });
+}
+
+}  // namespace
+
+void softmax_attention_forward(const SoftmaxAttentionForward& args, Stream& stream) {
+  with_float_type(args.q.dtype, [&]<class T>(T) { forward<T>(args, stream); });
+}
+
+void softmax_attention_backward(const SoftmaxAttentionBackward& args, Stream& stream) {
+  with_float_type(args.q.dtype, [&]<class T>(T) { backward<T>(args, stream); });
 }
 
 }  // namespace fulgur::cuda

@@ -86,16 +86,18 @@ void bm_lightning_output_backward(State& state) {
   bench.calculates(c.products(5));  // two states, read three times
 }
 
-// One document, two query heads to a KV head                         args: T, H, d
+// One document, `group` query heads to a KV head                     args: T, H, d, group
+template <DType kDType>
 struct SoftmaxCase {
   SoftmaxCase(Bench& bench, const State& state)
       : T(state.range(0)),
         H(state.range(1)),
         d(state.range(2)),
-        q(bench.floats({T, H, d})),
-        k(bench.floats({T, H / 2, d})),
-        v(bench.floats({T, H / 2, d})),
-        o(bench.tensor({T, H, d})),
+        group(state.range(3)),
+        q(bench.numbers_of(kDType, {T, H, d})),
+        k(bench.numbers_of(kDType, {T, H / group, d})),
+        v(bench.numbers_of(kDType, {T, H / group, d})),
+        o(bench.tensor({T, H, d}, kDType)),
         lse(bench.tensor({T, H})),
         spans(bench.numbers(
             {1, 5}, {0, static_cast<std::int32_t>(T), 0, static_cast<std::int32_t>(T), 0})) {}
@@ -105,32 +107,35 @@ struct SoftmaxCase {
   // Products of all queries with half of the keys.
   std::int64_t products(std::int64_t n) const { return n * T * T * H * d; }
 
-  std::int64_t T, H, d;
+  std::int64_t T, H, d, group;
   Tensor q, k, v, o, lse, spans;
 };
 
+template <DType kDType>
 void bm_softmax_attention_forward(State& state) {
   Bench bench(state);
-  const SoftmaxCase c(bench, state);
+  const SoftmaxCase<kDType> c(bench, state);
   bench.run(softmax_attention_forward, c.forward());
   bench.moves({c.q, c.k, c.v, c.o});
   bench.calculates(c.products(2));
 }
+template <DType kDType>
 void bm_softmax_attention_backward(State& state) {
   Bench bench(state);
-  const SoftmaxCase c(bench, state);
+  const SoftmaxCase<kDType> c(bench, state);
   softmax_attention_forward(c.forward(), bench.stream);
-  bench.run<SoftmaxAttentionBackward>(softmax_attention_backward, {.dout = bench.floats(c.o.dims),
-                                                                   .q = c.q,
-                                                                   .k = c.k,
-                                                                   .v = c.v,
-                                                                   .o = c.o,
-                                                                   .lse = c.lse,
-                                                                   .spans = c.spans,
-                                                                   .scale = 0.125f,
-                                                                   .dq = bench.tensor(c.q.dims),
-                                                                   .dk = bench.tensor(c.k.dims),
-                                                                   .dv = bench.tensor(c.v.dims)});
+  bench.run<SoftmaxAttentionBackward>(softmax_attention_backward,
+                                      {.dout = bench.numbers_of(kDType, c.o.dims),
+                                       .q = c.q,
+                                       .k = c.k,
+                                       .v = c.v,
+                                       .o = c.o,
+                                       .lse = c.lse,
+                                       .spans = c.spans,
+                                       .scale = 0.125f,
+                                       .dq = bench.tensor(c.q.dims, kDType),
+                                       .dk = bench.tensor(c.k.dims, kDType),
+                                       .dv = bench.tensor(c.v.dims, kDType)});
   bench.moves({c.q, c.k, c.v, c.o, c.o, c.q, c.k, c.v});
   bench.calculates(c.products(5));
 }
@@ -161,13 +166,21 @@ const bool kRegistered = test::register_kernels({
      {},
      {{8192, 16, 128}, {8192, 64, 128}, {32768, 64, 128}}},
     {"bm_softmax_attention_forward",
-     bm_softmax_attention_forward,
-     {{256, 4, 64}, {2048, 4, 128}},
-     {{8192, 16, 128}}},
+     bm_softmax_attention_forward<DType::kFloat32>,
+     {{256, 4, 64, 2}, {2048, 4, 128, 2}},
+     {{8192, 16, 128, 4}}},
+    {"bm_softmax_attention_forward_bf16",
+     bm_softmax_attention_forward<DType::kBFloat16>,
+     {},
+     {{8192, 64, 128, 1}, {8192, 16, 128, 4}, {8192, 64, 64, 1}}},
     {"bm_softmax_attention_backward",
-     bm_softmax_attention_backward,
-     {{256, 4, 64}, {2048, 4, 128}},
-     {{8192, 16, 128}}},
+     bm_softmax_attention_backward<DType::kFloat32>,
+     {{256, 4, 64, 2}, {2048, 4, 128, 2}},
+     {{8192, 16, 128, 4}}},
+    {"bm_softmax_attention_backward_bf16",
+     bm_softmax_attention_backward<DType::kBFloat16>,
+     {},
+     {{8192, 64, 128, 1}, {8192, 16, 128, 4}, {8192, 64, 64, 1}}},
 });
 
 }  // namespace

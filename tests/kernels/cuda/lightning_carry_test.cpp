@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include "tests/support/devices.hpp"
+#include "tests/support/twin_rounded.hpp"
 
 namespace fulgur {
 namespace {
@@ -14,6 +14,45 @@ using test::random_floats;
 using test::tolerance;
 using test::TwinFloats;
 using test::TwinInts;
+using test::TwinRounded;
+
+// A packed run of segments, some with states before and behind them, in activations that are `Numbers`.
+template <class Numbers>
+void check_carry(std::int64_t d, float largest_rate, double bound) {
+  CAPTURE(d);
+  CAPTURE(largest_rate);
+  const std::int64_t T = 2000, H = 3;
+  BothDevices both;
+  TwinInts starts(both, Ints({7}, {0, 0, 1, 34, 194, 1900, 2000})),
+      in_slot(both, Ints({6}, {1, -1, 3, 0, 2, -1})),
+      out_slot(both, Ints({6}, {-1, 0, 3, -1, 1, 2}));
+  TwinFloats states(both, random_floats({4, H, d, d}, 2)),
+      rate(both, random_floats({H}, 3, 0.0f, largest_rate));
+  Numbers qkv(both, random_floats({T, 3 * H, d}, 1)), o(both, random_floats({T, H, d}, 4)),
+      dqkv(both, random_floats({T, 3 * H, d}, 5));
+  both.run([&](Device on, Stream& stream) {
+    const auto part = [&](Numbers& twin, int i) { return twin.on(on).slice(1, i * H, H); };
+    const LightningSegments segments{
+        .starts = starts.on(on), .in_slot = in_slot.on(on), .out_slot = out_slot.on(on)};
+    lightning_carry_forward({.q = part(qkv, 0),
+                             .decay_rate = rate.on(on),
+                             .segments = segments,
+                             .states_in = states.on(on),
+                             .o = o.on(on)},
+                            stream);
+    lightning_carry_backward({.k = part(qkv, 1),
+                              .v = part(qkv, 2),
+                              .decay_rate = rate.on(on),
+                              .segments = segments,
+                              .dstates_out = states.on(on),
+                              .dk = part(dqkv, 1),
+                              .dv = part(dqkv, 2)},
+                             stream);
+  });
+  CHECK(both.repeats());
+  CHECK(o.error() < bound);
+  CHECK(dqkv.error() < bound);
+}
 
 }  // namespace
 
@@ -47,41 +86,10 @@ TEST_SUITE("kernels/cuda/lightning_carry") {
 
   TEST_CASE("what is carried into and out of segments is that of the CPU" *
             doctest::skip(!test::has_cuda())) {
-    const std::int64_t T = 2000, H = 3;
     for (const std::int64_t d : {1, 16, 33, 128, 256})
       for (const float largest_rate : {0.0f, 0.9f, 40.0f}) {
-        CAPTURE(d);
-        CAPTURE(largest_rate);
-        BothDevices both;
-        TwinInts starts(both, Ints({7}, {0, 0, 1, 34, 194, 1900, 2000})),
-            in_slot(both, Ints({6}, {1, -1, 3, 0, 2, -1})),
-            out_slot(both, Ints({6}, {-1, 0, 3, -1, 1, 2}));
-        TwinFloats qkv(both, random_floats({T, 3 * H, d}, 1)),
-            states(both, random_floats({4, H, d, d}, 2)),
-            rate(both, random_floats({H}, 3, 0.0f, largest_rate)),
-            o(both, random_floats({T, H, d}, 4)), dqkv(both, random_floats({T, 3 * H, d}, 5));
-        both.run([&](Device on, Stream& stream) {
-          const auto part = [&](TwinFloats& twin, int i) { return twin.on(on).slice(1, i * H, H); };
-          const LightningSegments segments{
-              .starts = starts.on(on), .in_slot = in_slot.on(on), .out_slot = out_slot.on(on)};
-          lightning_carry_forward({.q = part(qkv, 0),
-                                   .decay_rate = rate.on(on),
-                                   .segments = segments,
-                                   .states_in = states.on(on),
-                                   .o = o.on(on)},
-                                  stream);
-          lightning_carry_backward({.k = part(qkv, 1),
-                                    .v = part(qkv, 2),
-                                    .decay_rate = rate.on(on),
-                                    .segments = segments,
-                                    .dstates_out = states.on(on),
-                                    .dk = part(dqkv, 1),
-                                    .dv = part(dqkv, 2)},
-                                   stream);
-        });
-        CHECK(both.repeats());
-        CHECK(o.error() < tolerance(DType::kFloat32, 4 * d));
-        CHECK(dqkv.error() < tolerance(DType::kFloat32, 4 * d));
+        check_carry<TwinFloats>(d, largest_rate, tolerance(DType::kFloat32, 4 * d));
+        check_carry<TwinRounded>(d, largest_rate, test::rounding_bound(2000 * 3 * d));
       }
   }
 }
