@@ -163,9 +163,8 @@ void print(const std::string& layout, const Comparison& comparison) {
     fmt::print("  {:<16} {:>9.2g} {:>9.2g}  {}\n", each.name, each.error, each.allowed,
                place_of(each));
   }
-  fmt::print("  {} choice{} of experts replayed: {} time{} a token is within {:g} between two\n",
-             comparison.replayed, comparison.replayed == 1 ? "" : "s", comparison.near_ties,
-             comparison.near_ties == 1 ? "" : "s", kNearTie);
+  fmt::print("  near ties (gap up to {:g}): {}, of which {} replayed\n", kNearTie,
+             comparison.near_ties, comparison.replayed);
   if (!comparison.first) return;
   const bool is_tensor =
       comparison.first->name == kForwardPass || comparison.first->name == kGradients;
