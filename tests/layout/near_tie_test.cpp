@@ -7,6 +7,7 @@
 #include <random>
 #include <string>
 #include <tuple>
+#include <utility>
 
 #include "tests/layout/small_job.hpp"
 
@@ -88,14 +89,16 @@ TEST_SUITE("layout/near_tie") {
     const auto expected = test::run_layout(job, alone);
     CHECK(num_replayed(expected.front()) == 0);
 
-    for (const auto& [layout, recompute] : {std::pair{"dp=1", Recompute::kNone},
-                                            {"cp=2,tp=2,ep=2", Recompute::kFull},
-                                            {"pp=2,dp=2,ep=2", Recompute::kFull},
-                                            {"pp=2,cp=2,tp=2,ep=4", Recompute::kSelective}}) {
-      CAPTURE(layout);
+    const std::pair<std::string, Recompute> cases[] = {
+        {"dp=1", Recompute::kNone},
+        {"cp=2,tp=2,ep=2", Recompute::kFull},
+        {"pp=2,dp=2,ep=2", Recompute::kFull},
+        {"pp=2,cp=2,tp=2,ep=4", Recompute::kSelective}};
+    for (const auto& each : cases) {
+      CAPTURE(each.first);
       auto other = job;
-      other.layout = parse_layout(layout);
-      other.memory.recompute = recompute;
+      other.layout = parse_layout(each.first);
+      other.memory.recompute = each.second;
       auto run = run_of(other, 1 + 1e-6f);
       run.prepare = [&](StepData& data, std::size_t step, const Mesh& mesh, Stream&) {
         probabilities.replay(data, step, mesh);
