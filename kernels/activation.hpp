@@ -5,8 +5,8 @@
 
 namespace fulgur {
 
-// Functions applied element by element. All tensors are float32 and dense. "May be" says that two
-// tensors may be the same memory; otherwise what is written overlaps nothing.
+// Functions applied element by element. All tensors are dense, and float32, or all bfloat16 on a GPU.
+// "May be" says that two tensors may be the same memory; otherwise what is written overlaps nothing.
 //
 // Throw std::invalid_argument, naming the tensor, when dims or dtypes do not fit together.
 // Cost: O(elements), one pass over the memory.

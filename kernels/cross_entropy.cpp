@@ -17,7 +17,9 @@ void expect_columns(const Tensor& logits, const char* name) {
 }  // namespace
 
 void cross_entropy_forward(const CrossEntropyForward& args, Stream& stream) {
-  expect_floats(args.logits, {kAny, kAny}, "cross_entropy_forward: logits");
+  const auto dtype =
+      activation_dtype(args.logits, stream.device(), "cross_entropy_forward: logits");
+  expect_dense(args.logits, {kAny, kAny}, dtype, "cross_entropy_forward: logits");
   expect_columns(args.logits, "cross_entropy_forward: logits");
   const auto T = args.logits.dims[0];
   expect_ints(args.labels, {T}, "cross_entropy_forward: labels");
@@ -29,7 +31,9 @@ void cross_entropy_forward(const CrossEntropyForward& args, Stream& stream) {
 }
 
 void cross_entropy_backward(const CrossEntropyBackward& args, Stream& stream) {
-  expect_floats(args.logits, {kAny, kAny}, "cross_entropy_backward: logits");
+  const auto dtype =
+      activation_dtype(args.logits, stream.device(), "cross_entropy_backward: logits");
+  expect_dense(args.logits, {kAny, kAny}, dtype, "cross_entropy_backward: logits");
   expect_columns(args.logits, "cross_entropy_backward: logits");
   const auto T = args.logits.dims[0];
   expect_ints(args.labels, {T}, "cross_entropy_backward: labels");

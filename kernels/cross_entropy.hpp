@@ -9,7 +9,9 @@ namespace fulgur {
 // ranks: a call sees the columns of the ids first_id .. first_id + V - 1. The loss of token t is
 // lse[t] - target[t] over the whole vocabulary.
 //
-//   logits [T, V] float32   labels [T] int32   lse, target [T] float32      all dense
+//   logits [T, V] float32, or bfloat16 on a GPU   labels [T] int32   lse, target [T] float32
+//
+// All dense.
 
 // A token with this label takes no part in the loss.
 inline constexpr std::int32_t kIgnoredLabel = -1;
@@ -46,7 +48,7 @@ struct CombineLse {
 };
 
 // Throw std::invalid_argument, naming the tensor, when dims or dtypes do not fit together, or V = 0.
-// Cost: O(T V): two passes over a row forward and one backward.
+// Cost: O(T V): a row is read once or twice forward, read and written once backward.
 void cross_entropy_forward(const CrossEntropyForward& args, Stream& stream);
 void cross_entropy_backward(const CrossEntropyBackward& args, Stream& stream);
 void cross_entropy_loss(const CrossEntropyLoss& args, Stream& stream);

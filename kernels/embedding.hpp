@@ -8,7 +8,9 @@ namespace fulgur {
 // The rows of a table that belong to token ids, or of a part of the table: the ids first_id ..
 // first_id + V - 1.
 //
-//   ids [T] int32   weight, dweight [V, C] float32   y, dy [T, C] float32      all dense
+//   ids [T] int32   weight [V, C]   y, dy [T, C]   dweight [V, C] float32      all dense
+//
+// weight, y and dy are float32, or all bfloat16 on a GPU.
 //
 // y[t] = weight[ids[t] - first_id], and zeros for an id outside the part: so the sum of y over the
 // parts of a table is the y of the whole table.

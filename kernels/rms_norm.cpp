@@ -18,10 +18,11 @@ void expect_parts(const RmsNormParts& parts, std::int64_t T, const std::string& 
 }  // namespace
 
 void rms_norm_forward(const RmsNormForward& args, Stream& stream) {
-  expect_floats(args.x, {kAny, kAny}, "rms_norm_forward: x");
+  const auto dtype = activation_dtype(args.x, stream.device(), "rms_norm_forward: x");
+  expect_dense(args.x, {kAny, kAny}, dtype, "rms_norm_forward: x");
   const auto T = args.x.dims[0], C = args.x.dims[1];
   expect_floats(args.weight, {C}, "rms_norm_forward: weight");
-  expect_floats(args.y, {T, C}, "rms_norm_forward: y");
+  expect_dense(args.y, {T, C}, dtype, "rms_norm_forward: y");
   expect_floats(args.rstd, {T}, "rms_norm_forward: rstd");
   expect_parts(args.parts, T, "rms_norm_forward");
   if (T == 0 || C == 0) return;
@@ -30,12 +31,13 @@ void rms_norm_forward(const RmsNormForward& args, Stream& stream) {
 }
 
 void rms_norm_backward(const RmsNormBackward& args, Stream& stream) {
-  expect_floats(args.x, {kAny, kAny}, "rms_norm_backward: x");
+  const auto dtype = activation_dtype(args.x, stream.device(), "rms_norm_backward: x");
+  expect_dense(args.x, {kAny, kAny}, dtype, "rms_norm_backward: x");
   const auto T = args.x.dims[0], C = args.x.dims[1];
-  expect_floats(args.dy, {T, C}, "rms_norm_backward: dy");
+  expect_dense(args.dy, {T, C}, dtype, "rms_norm_backward: dy");
   expect_floats(args.weight, {C}, "rms_norm_backward: weight");
   expect_floats(args.rstd, {T}, "rms_norm_backward: rstd");
-  expect_floats(args.dx, {T, C}, "rms_norm_backward: dx");
+  expect_dense(args.dx, {T, C}, dtype, "rms_norm_backward: dx");
   expect_floats(args.dweight, {C}, "rms_norm_backward: dweight");
   expect_parts(args.parts, T, "rms_norm_backward");
   if (T == 0 || C == 0) return;
@@ -44,7 +46,8 @@ void rms_norm_backward(const RmsNormBackward& args, Stream& stream) {
 }
 
 void rms_norm_squares(const RmsNormSquares& args, Stream& stream) {
-  expect_floats(args.x, {kAny, kAny}, "rms_norm_squares: x");
+  const auto dtype = activation_dtype(args.x, stream.device(), "rms_norm_squares: x");
+  expect_dense(args.x, {kAny, kAny}, dtype, "rms_norm_squares: x");
   expect_dense(args.sums, {args.x.dims[0]}, DType::kFloat64, "rms_norm_squares: sums");
   if (args.x.dims[0] == 0) return;
   return stream.device() == Device::kCpu ? cpu::rms_norm_squares(args, stream)
@@ -52,9 +55,10 @@ void rms_norm_squares(const RmsNormSquares& args, Stream& stream) {
 }
 
 void rms_norm_dots(const RmsNormDots& args, Stream& stream) {
-  expect_floats(args.x, {kAny, kAny}, "rms_norm_dots: x");
+  const auto dtype = activation_dtype(args.x, stream.device(), "rms_norm_dots: x");
+  expect_dense(args.x, {kAny, kAny}, dtype, "rms_norm_dots: x");
   const auto T = args.x.dims[0], C = args.x.dims[1];
-  expect_floats(args.dy, {T, C}, "rms_norm_dots: dy");
+  expect_dense(args.dy, {T, C}, dtype, "rms_norm_dots: dy");
   expect_floats(args.weight, {C}, "rms_norm_dots: weight");
   expect_dense(args.sums, {T}, DType::kFloat64, "rms_norm_dots: sums");
   if (T == 0) return;

@@ -9,7 +9,9 @@ namespace fulgur {
 //
 //   y = x rstd weight        rstd = 1 / sqrt(mean(x^2) + eps), the mean over the last dim
 //
-//   x, y [T, C]   weight [C]   rstd [T]          float32, dense
+//   x, y [T, C]   weight [C] float32   rstd [T] float32          all dense
+//
+// x, y, dy and dx are float32, or all bfloat16 on a GPU; dweight is float32.
 //
 // When a row is cut over ranks, the columns here are a part of it. The sums over the row are then made
 // by the caller: rms_norm_squares (or rms_norm_dots) of every part, added up over the ranks.
@@ -46,7 +48,7 @@ struct RmsNormDots {
 };
 
 // Throw std::invalid_argument, naming the tensor, when dims or dtypes do not fit together.
-// Cost: O(T C), one pass over the rows forward and one backward.
+// Cost: O(T C); x is read once forward, dy and x once backward.
 void rms_norm_forward(const RmsNormForward& args, Stream& stream);
 void rms_norm_backward(const RmsNormBackward& args, Stream& stream);
 void rms_norm_squares(const RmsNormSquares& args, Stream& stream);

@@ -3,17 +3,16 @@
 #include <stdexcept>
 #include <string>
 
+#include "kernels/checks.hpp"
 #include "kernels/rotary_impl.hpp"
 
 namespace fulgur {
 
 void rotary(const Rotary& args, Stream& stream) {
   expect_dims(args.x, {kAny, kAny, kAny}, "rotary: x");
-  expect_dtype(args.x, DType::kFloat32, "rotary: x");
+  activation_dtype(args.x, stream.device(), "rotary: x");
   expect_dense_rows(args.x, "rotary: x");
-  expect_dims(args.positions, {args.x.dims[0]}, "rotary: positions");
-  expect_dtype(args.positions, DType::kInt32, "rotary: positions");
-  expect_contiguous(args.positions, "rotary: positions");
+  expect_ints(args.positions, {args.x.dims[0]}, "rotary: positions");
   if (args.rotary_dim < 0 || args.rotary_dim % 2 != 0 || args.rotary_dim > args.x.dims[2]) {
     throw std::invalid_argument("rotary: rotary_dim: expected an even number from 0 to " +
                                 std::to_string(args.x.dims[2]) + ", got " +

@@ -19,7 +19,8 @@ enum class RotaryDirection : bool { kForward, kInverse };
 // backward pass, on the gradient. Angles are calculated in float64 and depend on the position
 // alone.
 //
-//   x [T, H, d] float32, strided in T and H     positions [T] int32, restarting at every document
+//   x [T, H, d] float32, or bfloat16 on a GPU, strided in T and H
+//   positions [T] int32, dense, restarting at every document
 //
 // Throws std::invalid_argument when dims or dtypes do not fit, or when rotary_dim is odd or above
 // d. Cost: O(T H rotary_dim).

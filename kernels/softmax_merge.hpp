@@ -14,7 +14,8 @@ namespace fulgur {
 // A query that saw no key on one side has lse = -inf there and keeps the other side's result; with
 // none on either side it keeps o = 0 and lse = -inf.
 //
-//   o, part_o   [T, H, d]  float32, strided in T and H       lse, part_lse  [T, H]  float32, dense
+//   o, part_o  [T, H, d]  each float32, or bfloat16 on a GPU, strided in T and H
+//   lse, part_lse  [T, H]  float32, dense
 //
 // Throws std::invalid_argument, naming the tensor, when dims or dtypes do not fit together. The
 // part may overlap nothing that is written. Cost: one pass over o and part_o.

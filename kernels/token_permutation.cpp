@@ -20,10 +20,11 @@ void sort_by_expert(const SortByExpert& args, Stream& stream) {
 }
 
 void permute_forward(const PermuteForward& args, Stream& stream) {
-  expect_floats(args.x, {kAny, kAny}, "permute_forward: x");
+  const auto dtype = activation_dtype(args.x, stream.device(), "permute_forward: x");
+  expect_dense(args.x, {kAny, kAny}, dtype, "permute_forward: x");
   const auto T = args.x.dims[0], C = args.x.dims[1];
   expect_ints(args.slots, {T * args.k}, "permute_forward: slots");
-  expect_floats(args.y, {T * args.k, C}, "permute_forward: y");
+  expect_dense(args.y, {T * args.k, C}, dtype, "permute_forward: y");
   if (args.y.count() == 0) return;
   return stream.device() == Device::kCpu ? cpu::permute_forward(args, stream)
                                          : cuda::permute_forward(args, stream);
@@ -31,8 +32,9 @@ void permute_forward(const PermuteForward& args, Stream& stream) {
 
 void permute_backward(const PermuteBackward& args, Stream& stream) {
   expect_ints(args.rows, {kAny, kAny}, "permute_backward: rows");
-  expect_floats(args.dx, {args.rows.dims[0], kAny}, "permute_backward: dx");
-  expect_floats(args.dy, {args.rows.count(), args.dx.dims[1]}, "permute_backward: dy");
+  const auto dtype = activation_dtype(args.dx, stream.device(), "permute_backward: dx");
+  expect_dense(args.dx, {args.rows.dims[0], kAny}, dtype, "permute_backward: dx");
+  expect_dense(args.dy, {args.rows.count(), args.dx.dims[1]}, dtype, "permute_backward: dy");
   if (args.dx.count() == 0) return;
   return stream.device() == Device::kCpu ? cpu::permute_backward(args, stream)
                                          : cuda::permute_backward(args, stream);
@@ -40,8 +42,9 @@ void permute_backward(const PermuteBackward& args, Stream& stream) {
 
 void combine_forward(const CombineForward& args, Stream& stream) {
   expect_ints(args.rows, {kAny, kAny}, "combine_forward: rows");
-  expect_floats(args.out, {args.rows.dims[0], kAny}, "combine_forward: out");
-  expect_floats(args.y, {args.rows.count(), args.out.dims[1]}, "combine_forward: y");
+  const auto dtype = activation_dtype(args.out, stream.device(), "combine_forward: out");
+  expect_dense(args.out, {args.rows.dims[0], kAny}, dtype, "combine_forward: out");
+  expect_dense(args.y, {args.rows.count(), args.out.dims[1]}, dtype, "combine_forward: y");
   expect_floats(args.weights, args.rows.dims, "combine_forward: weights");
   if (args.out.count() == 0) return;
   return stream.device() == Device::kCpu ? cpu::combine_forward(args, stream)
@@ -51,12 +54,13 @@ void combine_forward(const CombineForward& args, Stream& stream) {
 void combine_backward(const CombineBackward& args, Stream& stream) {
   expect_ints(args.rows, {kAny, kAny}, "combine_backward: rows");
   const auto M = args.rows.count();
-  expect_floats(args.dout, {args.rows.dims[0], kAny}, "combine_backward: dout");
+  const auto dtype = activation_dtype(args.dout, stream.device(), "combine_backward: dout");
+  expect_dense(args.dout, {args.rows.dims[0], kAny}, dtype, "combine_backward: dout");
   const auto C = args.dout.dims[1];
-  expect_floats(args.y, {M, C}, "combine_backward: y");
+  expect_dense(args.y, {M, C}, dtype, "combine_backward: y");
   expect_ints(args.slots, {M}, "combine_backward: slots");
   expect_floats(args.weights, args.rows.dims, "combine_backward: weights");
-  expect_floats(args.dy, {M, C}, "combine_backward: dy");
+  expect_dense(args.dy, {M, C}, dtype, "combine_backward: dy");
   expect_floats(args.dweights, args.rows.dims, "combine_backward: dweights");
   if (M == 0) return;
   return stream.device() == Device::kCpu ? cpu::combine_backward(args, stream)

@@ -8,8 +8,11 @@ namespace fulgur {
 // Brings the tokens of every expert together in rows, and back. Every token t has k choices j; the
 // assignment (t, j) has the number t k + j. M = T k rows.
 //
-//   x, out [T, C] float32    y [M, C] float32    weights [T, k] float32    experts, rows [T, k] int32
-//   slots [M] int32          offsets [E + 1] int32                         all dense, none overlapping
+//   x, out [T, C]    y [M, C]    weights [T, k] float32    experts, rows [T, k] int32
+//   slots [M] int32    offsets [E + 1] int32               all dense, none overlapping
+//
+// The rows of C columns, x, y, out and their gradients, are float32, or all bfloat16 on a GPU; dweights is
+// float32.
 
 // Sorts the assignments by expert, stable in their number. An expert of -1 is a dropped assignment.
 //   rows[t, j]: the row of the assignment, -1 when dropped
