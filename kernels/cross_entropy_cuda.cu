@@ -1,6 +1,7 @@
 #include <cuda_runtime.h>
 
 #include "kernels/cross_entropy_impl.hpp"
+#include "kernels/cuda_floats.cuh"
 #include "kernels/cuda_launch.cuh"
 
 namespace fulgur::cuda {
@@ -15,41 +16,56 @@ __device__ std::int64_t column_of(std::int32_t label, std::int32_t first_id, std
   return label != kIgnoredLabel && column >= 0 && column < V ? column : -1;
 }
 
-__global__ void forward_kernel(const float* logits, const std::int32_t* labels, float* lse,
+// A running maximum, and the sum of exp(x - maximum) over the numbers so far: one pass over them.
+struct Partition {
+  float largest = -INFINITY;
+  double sum = 0;
+
+  __device__ void add(float x) {
+    if (x > largest) {
+      sum *= static_cast<double>(expf(largest - x));
+      largest = x;
+    }
+    if (x > -INFINITY) sum += static_cast<double>(expf(x - largest));
+  }
+};
+
+template <class T>
+__global__ void forward_kernel(const T* logits, const std::int32_t* labels, float* lse,
                                float* target, std::int64_t V, std::int32_t first_id) {
   const auto t = blockIdx.x;
-  const float* row = logits + t * V;
-  float largest = -INFINITY;
+  const T* row = logits + t * V;
+  Partition part;
   for (std::int64_t v = threadIdx.x; v < V; v += blockDim.x)
-    largest = fmaxf(largest, row[v]);
-  largest = block_max(largest);
-  double sum = 0;
-  for (std::int64_t v = threadIdx.x; v < V; v += blockDim.x)
-    sum += static_cast<double>(expf(row[v] - largest));
-  sum = block_sum(sum);
+    part.add(to_float(row[v]));
+  const float largest = block_max(part.largest);
+  // A thread without a number has a maximum of -infinity and adds nothing.
+  const double sum = block_sum(part.sum * static_cast<double>(expf(part.largest - largest)));
   if (threadIdx.x != 0) return;
   const auto column = column_of(labels[t], first_id, V);
   lse[t] = static_cast<float>(largest + log(sum));
-  target[t] = column >= 0 ? row[column] : 0.0f;
+  target[t] = column >= 0 ? to_float(row[column]) : 0.0f;
 }
 
+template <class T>
 struct Backward {
-  float* logits;
+  T* logits;
   const std::int32_t* labels;
   const float* lse;
   std::int64_t V;
   float scale;
   std::int32_t first_id;
 };
-__global__ void backward_kernel(Backward args) {
+template <class T>
+__global__ void backward_kernel(Backward<T> args) {
   const auto t = blockIdx.x;
-  float* row = args.logits + t * args.V;
+  T* row = args.logits + t * args.V;
   const auto label = args.labels[t];
   const auto column = column_of(label, args.first_id, args.V);
   const float lse = args.lse[t];
   for (std::int64_t v = threadIdx.x; v < args.V; v += blockDim.x) {
-    const float p = args.scale * expf(row[v] - lse);
-    row[v] = label == kIgnoredLabel ? 0.0f : v == column ? p - args.scale : p;
+    const float p = args.scale * expf(to_float(row[v]) - lse);
+    store(label == kIgnoredLabel ? 0.0f : v == column ? p - args.scale : p, &row[v]);
   }
 }
 
@@ -78,21 +94,26 @@ __global__ void combine_kernel(const float* parts, float* lse, std::int64_t P, s
 }  // namespace
 
 void cross_entropy_forward(const CrossEntropyForward& args, Stream& stream) {
-  forward_kernel<<<grid_size(args.logits.dims[0]), kRowThreads, 0, native(stream)>>>(
-      args.logits.as<float>(), args.labels.as<std::int32_t>(), args.lse.as<float>(),
-      args.target.as<float>(), args.logits.dims[1], args.first_id);
-  check_launch("cross_entropy_forward");
+  with_float_type(args.logits.dtype, [&](auto element) {
+    forward_kernel<<<grid_size(args.logits.dims[0]), kRowThreads, 0, native(stream)>>>(
+        args.logits.as<decltype(element)>(), args.labels.as<std::int32_t>(), args.lse.as<float>(),
+        args.target.as<float>(), args.logits.dims[1], args.first_id);
+    check_launch("cross_entropy_forward");
+  });
 }
 
 void cross_entropy_backward(const CrossEntropyBackward& args, Stream& stream) {
-  const Backward backward{.logits = args.logits.as<float>(),
-                          .labels = args.labels.as<std::int32_t>(),
-                          .lse = args.lse.as<float>(),
-                          .V = args.logits.dims[1],
-                          .scale = args.scale,
-                          .first_id = args.first_id};
-  backward_kernel<<<grid_size(args.logits.dims[0]), kRowThreads, 0, native(stream)>>>(backward);
-  check_launch("cross_entropy_backward");
+  with_float_type(args.logits.dtype, [&](auto element) {
+    using T = decltype(element);
+    const Backward<T> backward{.logits = args.logits.as<T>(),
+                               .labels = args.labels.as<std::int32_t>(),
+                               .lse = args.lse.as<float>(),
+                               .V = args.logits.dims[1],
+                               .scale = args.scale,
+                               .first_id = args.first_id};
+    backward_kernel<<<grid_size(args.logits.dims[0]), kRowThreads, 0, native(stream)>>>(backward);
+    check_launch("cross_entropy_backward");
+  });
 }
 
 void cross_entropy_loss(const CrossEntropyLoss& args, Stream& stream) {

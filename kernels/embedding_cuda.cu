@@ -1,5 +1,6 @@
 #include <cuda_runtime.h>
 
+#include "kernels/cuda_floats.cuh"
 #include "kernels/cuda_launch.cuh"
 #include "kernels/embedding_impl.hpp"
 
@@ -7,18 +8,20 @@
 namespace fulgur::cuda {
 namespace {
 
+template <class T>
 struct Backward {
   const std::int32_t* ids;
-  const float* dy;
+  const T* dy;
   float* dweight;
-  std::int64_t T, V, C;
+  std::int64_t tokens, V, C;
   std::int32_t first_id;
 };
 
 // One block per token. The block of the first token with an id adds up all tokens with that id, in rising
 // order; the others have nothing to do. Finding out costs T^2 comparisons of small numbers that stay in the
 // cache, and saves a sort.
-__global__ void backward_kernel(Backward args) {
+template <class T>
+__global__ void backward_kernel(Backward<T> args) {
   __shared__ std::int32_t same[kThreads];  // tokens of one window that have the id, in rising order
   __shared__ int num_of_warps[kThreads / kWarp];
   const std::int64_t first = blockIdx.x;
@@ -32,9 +35,9 @@ __global__ void backward_kernel(Backward args) {
 
   float* dweight = args.dweight + row * args.C;
   const auto lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
-  for (auto window = first; window < args.T; window += kThreads) {
+  for (auto window = first; window < args.tokens; window += kThreads) {
     const auto t = window + threadIdx.x;
-    const bool is_same = t < args.T && args.ids[t] == id;
+    const bool is_same = t < args.tokens && args.ids[t] == id;
     const auto of_warp = __ballot_sync(kAllLanes, is_same);
     if (lane == 0) num_of_warps[warp] = __popc(of_warp);
     __syncthreads();
@@ -49,7 +52,7 @@ __global__ void backward_kernel(Backward args) {
       for (std::int64_t c = threadIdx.x; c < args.C; c += blockDim.x) {
         float sum = dweight[c];
         for (int i = 0; i < all; ++i)
-          sum += args.dy[same[i] * args.C + c];
+          sum += to_float(args.dy[same[i] * args.C + c]);
         dweight[c] = sum;
       }
     }
@@ -57,30 +60,41 @@ __global__ void backward_kernel(Backward args) {
   }
 }
 
-}  // namespace
-
-void embedding_forward(const EmbeddingForward& args, Stream& stream) {
+template <class T>
+void forward_of(const EmbeddingForward& args, Stream& stream) {
   const auto V = args.weight.dims[0], C = args.weight.dims[1];
   const auto first_id = args.first_id;
   const auto* ids = args.ids.as<std::int32_t>();
-  const auto* weight = args.weight.as<float>();
-  auto* y = args.y.as<float>();
+  const auto* weight = args.weight.as<T>();
+  auto* y = args.y.as<T>();
   for_each_element(args.y.count(), stream, "embedding_forward", [=] __device__(std::int64_t i) {
     const auto row = std::int64_t{ids[i / C]} - first_id;
-    y[i] = row >= 0 && row < V ? weight[row * C + i % C] : 0.0f;
+    y[i] = row >= 0 && row < V ? weight[row * C + i % C] : T(0.0f);
   });
 }
 
-void embedding_backward(const EmbeddingBackward& args, Stream& stream) {
-  const Backward backward{.ids = args.ids.as<std::int32_t>(),
-                          .dy = args.dy.as<float>(),
-                          .dweight = args.dweight.as<float>(),
-                          .T = args.ids.dims[0],
-                          .V = args.dweight.dims[0],
-                          .C = args.dweight.dims[1],
-                          .first_id = args.first_id};
-  backward_kernel<<<grid_size(backward.T), kThreads, 0, native(stream)>>>(backward);
+template <class T>
+void backward_of(const EmbeddingBackward& args, Stream& stream) {
+  const Backward<T> backward{.ids = args.ids.as<std::int32_t>(),
+                             .dy = args.dy.as<T>(),
+                             .dweight = args.dweight.as<float>(),
+                             .tokens = args.ids.dims[0],
+                             .V = args.dweight.dims[0],
+                             .C = args.dweight.dims[1],
+                             .first_id = args.first_id};
+  backward_kernel<<<grid_size(backward.tokens), kThreads, 0, native(stream)>>>(backward);
   check_launch("embedding_backward");
+}
+
+}  // namespace
+
+void embedding_forward(const EmbeddingForward& args, Stream& stream) {
+  with_float_type(args.y.dtype, [&](auto element) { forward_of<decltype(element)>(args, stream); });
+}
+
+void embedding_backward(const EmbeddingBackward& args, Stream& stream) {
+  with_float_type(args.dy.dtype,
+                  [&](auto element) { backward_of<decltype(element)>(args, stream); });
 }
 
 }  // namespace fulgur::cuda

@@ -1,17 +1,20 @@
 #include <cuda_runtime.h>
 
+#include "kernels/cuda_floats.cuh"
 #include "kernels/cuda_launch.cuh"
 #include "kernels/rotary_impl.hpp"
 
 namespace fulgur::cuda {
+namespace {
 
 // One thread per token and pair: it turns that pair of every head, so that the angle, in float64, is made
 // once. Neighbouring threads have neighbouring pairs.
-void rotary(const Rotary& args, Stream& stream) {
+template <class T>
+void rotary_of(const Rotary& args, Stream& stream) {
   const auto H = args.x.dims[1], half = args.rotary_dim / 2;
   const auto token_stride = args.x.strides[0], head_stride = args.x.strides[1];
   const auto* positions = args.positions.as<std::int32_t>();
-  auto* x = args.x.as<float>();
+  auto* x = args.x.as<T>();
   const double base = args.base, rotary_dim = static_cast<double>(args.rotary_dim);
   const float sign = args.direction == RotaryDirection::kForward ? 1.0f : -1.0f;
   for_each_element(args.x.dims[0] * half, stream, "rotary", [=] __device__(std::int64_t i) {
@@ -20,12 +23,18 @@ void rotary(const Rotary& args, Stream& stream) {
     sincos(positions[t] * pow(base, -2.0 * static_cast<double>(j) / rotary_dim), &sine, &cosine);
     const float c = static_cast<float>(cosine), s = sign * static_cast<float>(sine);
     for (std::int64_t h = 0; h < H; ++h) {
-      float* pair = x + t * token_stride + h * head_stride + j;
-      const float a = pair[0], b = pair[half];
-      pair[0] = a * c - b * s;
-      pair[half] = a * s + b * c;
+      T* pair = x + t * token_stride + h * head_stride + j;
+      const float a = to_float(pair[0]), b = to_float(pair[half]);
+      store(a * c - b * s, &pair[0]);
+      store(a * s + b * c, &pair[half]);
     }
   });
+}
+
+}  // namespace
+
+void rotary(const Rotary& args, Stream& stream) {
+  with_float_type(args.x.dtype, [&](auto element) { rotary_of<decltype(element)>(args, stream); });
 }
 
 }  // namespace fulgur::cuda

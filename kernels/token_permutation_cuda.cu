@@ -1,6 +1,6 @@
 #include <cuda_runtime.h>
 
-#include "kernels/cuda_launch.cuh"
+#include "kernels/cuda_packs.cuh"
 #include "kernels/token_permutation_impl.hpp"
 
 //   T tokens, k choices, M = T k assignments and rows, C columns, E experts
@@ -74,43 +74,92 @@ __global__ void place_kernel(Sort args) {
 }
 
 // out[t] = sum over j of weights[t, j] y[rows[t, j]], every weight 1 when weights is null.
+template <class T>
 void gather_rows(const Tensor& y_tensor, const Tensor& rows_tensor, const float* weights,
                  const Tensor& out_tensor, Stream& stream) {
   const auto k = rows_tensor.dims[1], C = out_tensor.dims[1];
-  const auto* y = y_tensor.as<float>();
+  const auto* y = y_tensor.as<T>();
   const auto* rows = rows_tensor.as<std::int32_t>();
-  auto* out = out_tensor.as<float>();
-  for_each_element(out_tensor.count(), stream, "combine", [=] __device__(std::int64_t i) {
-    const auto t = i / C, c = i % C;
-    float sum = 0;
-    for (auto a = t * k; a < (t + 1) * k; ++a) {
-      if (rows[a] >= 0) sum += (weights == nullptr ? 1.0f : weights[a]) * y[rows[a] * C + c];
-    }
-    out[i] = sum;
-  });
+  auto* out = out_tensor.as<T>();
+  for_each_row_pack<T>(out_tensor.dims[0], C, is_aligned(out_tensor) && is_aligned(y_tensor),
+                       stream, "combine",
+                       [=] __device__(std::int64_t t, std::int64_t c, auto size) {
+                         constexpr int N = decltype(size)::value;
+                         float sums[N] = {};
+                         for (auto a = t * k; a < (t + 1) * k; ++a) {
+                           if (rows[a] < 0) continue;
+                           const float weight = weights == nullptr ? 1.0f : weights[a];
+                           const auto row = load_pack<N>(y + rows[a] * C + c);
+                           for (int j = 0; j < N; ++j)
+                             sums[j] += weight * to_float(row.at[j]);
+                         }
+                         Pack<T, N> pack;
+                         for (int j = 0; j < N; ++j)
+                           store(sums[j], &pack.at[j]);
+                         store_pack(pack, out + t * C + c);
+                       });
 }
 
+// y[r] = weights[slots[r]] x[slots[r] / k], every weight 1 when weights is null; zeros in unused rows.
+template <class T>
+void spread_rows(const Tensor& x_tensor, const Tensor& slots_tensor, const float* weights,
+                 std::int64_t k, const Tensor& y_tensor, Stream& stream) {
+  const auto C = y_tensor.dims[1];
+  const auto* slots = slots_tensor.as<std::int32_t>();
+  const auto* x = x_tensor.as<T>();
+  auto* y = y_tensor.as<T>();
+  for_each_row_pack<T>(y_tensor.dims[0], C, is_aligned(y_tensor) && is_aligned(x_tensor), stream,
+                       "permute", [=] __device__(std::int64_t r, std::int64_t c, auto size) {
+                         constexpr int N = decltype(size)::value;
+                         const auto slot = slots[r];
+                         Pack<T, N> pack = {};
+                         if (slot >= 0) pack = load_pack<N>(x + slot / k * C + c);
+                         if (slot >= 0 && weights != nullptr) {
+                           for (int j = 0; j < N; ++j)
+                             store(weights[slot] * to_float(pack.at[j]), &pack.at[j]);
+                         }
+                         store_pack(pack, y + r * C + c);
+                       });
+}
+
+template <class T>
 struct Dots {
-  const float *dout, *y;
+  const T *dout, *y;
   const std::int32_t* rows;
   float* dweights;
   std::int64_t M, k, C;
 };
 
 // One warp per assignment.
-__global__ void dots_kernel(Dots args) {
+template <class T>
+__global__ void dots_kernel(Dots<T> args) {
   const auto i = std::int64_t{blockIdx.x} * kWarpsOfBlock + threadIdx.x / kWarp;
   const auto lane = threadIdx.x % kWarp;
   if (i >= args.M) return;
   const auto row = args.rows[i];
   double sum = 0;
   if (row >= 0) {
-    const float *dout = args.dout + i / args.k * args.C, *y = args.y + row * args.C;
+    const T *dout = args.dout + i / args.k * args.C, *y = args.y + row * args.C;
     for (std::int64_t c = lane; c < args.C; c += kWarp)
-      sum += static_cast<double>(dout[c]) * static_cast<double>(y[c]);
+      sum += static_cast<double>(to_float(dout[c])) * static_cast<double>(to_float(y[c]));
     sum = warp_sum(sum);
   }
   if (lane == 0) args.dweights[i] = static_cast<float>(sum);
+}
+
+template <class T>
+void combine_backward_of(const CombineBackward& args, Stream& stream) {
+  const auto M = args.slots.dims[0], k = args.rows.dims[1];
+  spread_rows<T>(args.dout, args.slots, args.weights.as<float>(), k, args.dy, stream);
+  const Dots<T> dots{.dout = args.dout.as<T>(),
+                     .y = args.y.as<T>(),
+                     .rows = args.rows.as<std::int32_t>(),
+                     .dweights = args.dweights.as<float>(),
+                     .M = M,
+                     .k = k,
+                     .C = args.dout.dims[1]};
+  dots_kernel<<<grid_size(divide_up(M, kWarpsOfBlock)), kThreads, 0, native(stream)>>>(dots);
+  check_launch("combine_backward");
 }
 
 }  // namespace
@@ -143,42 +192,26 @@ void sort_by_expert(const SortByExpert& args, Stream& stream) {
 }
 
 void permute_forward(const PermuteForward& args, Stream& stream) {
-  const auto C = args.y.dims[1], k = args.k;
-  const auto* slots = args.slots.as<std::int32_t>();
-  const auto* x = args.x.as<float>();
-  auto* y = args.y.as<float>();
-  for_each_element(args.y.count(), stream, "permute_forward", [=] __device__(std::int64_t i) {
-    const auto slot = slots[i / C];
-    y[i] = slot >= 0 ? x[slot / k * C + i % C] : 0.0f;
+  with_float_type(args.x.dtype, [&](auto element) {
+    spread_rows<decltype(element)>(args.x, args.slots, nullptr, args.k, args.y, stream);
   });
 }
 
 void permute_backward(const PermuteBackward& args, Stream& stream) {
-  gather_rows(args.dy, args.rows, nullptr, args.dx, stream);
+  with_float_type(args.dx.dtype, [&](auto element) {
+    gather_rows<decltype(element)>(args.dy, args.rows, nullptr, args.dx, stream);
+  });
 }
 
 void combine_forward(const CombineForward& args, Stream& stream) {
-  gather_rows(args.y, args.rows, args.weights.as<float>(), args.out, stream);
+  with_float_type(args.out.dtype, [&](auto element) {
+    gather_rows<decltype(element)>(args.y, args.rows, args.weights.as<float>(), args.out, stream);
+  });
 }
 
 void combine_backward(const CombineBackward& args, Stream& stream) {
-  const auto M = args.slots.dims[0], k = args.rows.dims[1], C = args.dout.dims[1];
-  const auto* slots = args.slots.as<std::int32_t>();
-  const auto *dout = args.dout.as<float>(), *weights = args.weights.as<float>();
-  auto* dy = args.dy.as<float>();
-  for_each_element(M * C, stream, "combine_backward", [=] __device__(std::int64_t i) {
-    const auto slot = slots[i / C];
-    dy[i] = slot >= 0 ? weights[slot] * dout[slot / k * C + i % C] : 0.0f;
-  });
-  const Dots dots{.dout = dout,
-                  .y = args.y.as<float>(),
-                  .rows = args.rows.as<std::int32_t>(),
-                  .dweights = args.dweights.as<float>(),
-                  .M = M,
-                  .k = k,
-                  .C = C};
-  dots_kernel<<<grid_size(divide_up(M, kWarpsOfBlock)), kThreads, 0, native(stream)>>>(dots);
-  check_launch("combine_backward");
+  with_float_type(args.dout.dtype,
+                  [&](auto element) { combine_backward_of<decltype(element)>(args, stream); });
 }
 
 }  // namespace fulgur::cuda
