@@ -78,7 +78,7 @@ const VirtualMemory& virtual_memory() {
   return functions;
 }
 
-void check(CUresult result, const char* call) {
+void check_driver(CUresult result, const char* call) {
   if (result == CUDA_SUCCESS) return;
   const char* text = nullptr;
   static_cast<void>(virtual_memory().error_string(result, &text));
@@ -100,7 +100,7 @@ std::span<std::byte> reserve() {
   constexpr std::size_t kUnit = std::size_t{64} << 20;
   total = total / kUnit * kUnit;
   CUdeviceptr data = 0;
-  check(virtual_memory().reserve(&data, total, 0, 0, 0), "cuMemAddressReserve");
+  check_driver(virtual_memory().reserve(&data, total, 0, 0, 0), "cuMemAddressReserve");
   return {reinterpret_cast<std::byte*>(data), total};
 }
 
@@ -110,15 +110,15 @@ void back(std::byte* begin, std::size_t bytes) {
   wanted.type = CU_MEM_ALLOCATION_TYPE_PINNED;
   wanted.location = this_device();
   CUmemGenericAllocationHandle memory{};
-  check(functions.create(&memory, bytes, &wanted, 0), "cuMemCreate");
+  check_driver(functions.create(&memory, bytes, &wanted, 0), "cuMemCreate");
   const auto at = reinterpret_cast<CUdeviceptr>(begin);
   const auto mapped = functions.map(at, bytes, 0, memory, 0);
   static_cast<void>(functions.release(memory));  // the mapping keeps it
-  check(mapped, "cuMemMap");
+  check_driver(mapped, "cuMemMap");
   CUmemAccessDesc access{};
   access.location = wanted.location;
   access.flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
-  check(functions.set_access(at, bytes, &access, 1), "cuMemSetAccess");
+  check_driver(functions.set_access(at, bytes, &access, 1), "cuMemSetAccess");
 }
 
 // As cudaFree, not before the GPU has done all that it was given.
