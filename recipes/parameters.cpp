@@ -133,6 +133,10 @@ int tp_copies(const Parameter& parameter, int tp) {
   return static_cast<int>(tp / std::min<std::int64_t>(tp, parameter.tp_parts));
 }
 
+bool stays_exact(const Parameter& parameter) {
+  return parameter.shape.size() == 1 || parameter.name.ends_with(".router");
+}
+
 ParameterPart part_of(const Parameter& parameter, const Layout& layout, Rank rank) {
   ParameterPart part{.start = std::vector<std::int64_t>(parameter.shape.size()),
                      .count = parameter.shape};

@@ -38,6 +38,10 @@ struct Parameter {
 // it is, and in between for the keys and values of fewer heads than tp ranks.
 int tp_copies(const Parameter& parameter, int tp);
 
+// Where a job calculates in bfloat16, the weights of matrices are rounded to it, but for the router's:
+// norms and routers are small, and what they decide is not. They stay float32.
+bool stays_exact(const Parameter& parameter);
+
 // The part of a parameter that a rank holds: `count` elements from `start` on, in every dim. A cut dim
 // is divided evenly; the rules of a Job see to it that this is possible.
 struct ParameterPart {

@@ -114,4 +114,24 @@ std::vector<std::int64_t> balanced_cuts(std::span<const double> costs, double ta
   return cuts;
 }
 
+bool ModelPiece::holds(const Parameter& parameter) const {
+  if (parameter.layer >= 0) return first <= parameter.layer && parameter.layer < last;
+  return parameter.name == "embedding" ? has_embedding : has_head;
+}
+
+std::vector<ModelPiece> pieces_of_stage(std::span<const std::int64_t> layers_per_piece, int pp,
+                                        int stage) {
+  std::vector<ModelPiece> pieces;
+  std::int64_t layer = 0;
+  for (std::size_t i = 0; i < layers_per_piece.size(); ++i) {
+    const ModelPiece piece{.first = layer,
+                           .last = layer + layers_per_piece[i],
+                           .has_embedding = i == 0,
+                           .has_head = i + 1 == layers_per_piece.size()};
+    if (static_cast<int>(i) % pp == stage) pieces.push_back(piece);
+    layer = piece.last;
+  }
+  return pieces;
+}
+
 }  // namespace fulgur

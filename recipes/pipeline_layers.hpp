@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "recipes/job.hpp"
+#include "recipes/parameters.hpp"
 
 namespace fulgur {
 
@@ -36,5 +37,19 @@ std::vector<std::int64_t> layers_per_piece(const Job& job);
 // negative and finite. Throws std::invalid_argument unless 1 <= pieces <= costs.size().
 std::vector<std::int64_t> balanced_cuts(std::span<const double> costs, double tail,
                                         std::int64_t pieces);
+
+// Neighbouring layers of a model, first .. last-1, perhaps none; the first piece of a model begins with
+// the embedding, the last one ends with the final norm and the head.
+struct ModelPiece {
+  std::int64_t first = 0, last = 0;
+  bool has_embedding = true, has_head = true;
+
+  bool holds(const Parameter& parameter) const;
+};
+
+// The pieces of a pipeline stage: number stage, stage + pp, ... of a model cut into pieces of
+// layers_per_piece[0], layers_per_piece[1], ... layers.
+std::vector<ModelPiece> pieces_of_stage(std::span<const std::int64_t> layers_per_piece, int pp,
+                                        int stage);
 
 }  // namespace fulgur

@@ -6,11 +6,11 @@
 #include <vector>
 
 #include "kernels/context.hpp"
+#include "recipes/token_runs.hpp"
 #include "runtime/data/sampler.hpp"
 #include "runtime/parallel/context/lightning_context.hpp"
 #include "runtime/parallel/context/ring_attention.hpp"
 #include "runtime/parallel/mesh.hpp"
-#include "runtime/parallel/token_runs.hpp"
 
 namespace fulgur {
 

@@ -3,12 +3,12 @@
 #include <optional>
 
 #include "recipes/job.hpp"
+#include "recipes/token_runs.hpp"
 #include "runtime/model/layer_options.hpp"
 #include "runtime/model/parameter_set.hpp"
 #include "runtime/model/routing_statistics.hpp"
 #include "runtime/model/weight_gradients.hpp"
 #include "runtime/parallel/experts/expert_exchange.hpp"
-#include "runtime/parallel/token_runs.hpp"
 
 namespace fulgur {
 

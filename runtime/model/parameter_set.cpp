@@ -6,29 +6,6 @@
 #include <stdexcept>
 
 namespace fulgur {
-namespace {
-
-bool holds(const ModelPiece& piece, const Parameter& parameter) {
-  if (parameter.layer >= 0) return piece.first <= parameter.layer && parameter.layer < piece.last;
-  return parameter.name == "embedding" ? piece.has_embedding : piece.has_head;
-}
-
-}  // namespace
-
-std::vector<ModelPiece> pieces_of_stage(std::span<const std::int64_t> layers_per_piece, int pp,
-                                        int stage) {
-  std::vector<ModelPiece> pieces;
-  std::int64_t layer = 0;
-  for (std::size_t i = 0; i < layers_per_piece.size(); ++i) {
-    const ModelPiece piece{.first = layer,
-                           .last = layer + layers_per_piece[i],
-                           .has_embedding = i == 0,
-                           .has_head = i + 1 == layers_per_piece.size()};
-    if (static_cast<int>(i) % pp == stage) pieces.push_back(piece);
-    layer = piece.last;
-  }
-  return pieces;
-}
 
 std::int64_t LocalParameter::count() const {
   return std::accumulate(part.count.begin(), part.count.end(), std::int64_t{1},
@@ -40,7 +17,7 @@ ParameterSet::ParameterSet(const ModelSpec& model, WeightDecayOn decay_on, Mesh&
     : activations_(activations) {
   for (auto& parameter : fulgur::parameters(model, decay_on)) {
     if (std::none_of(pieces.begin(), pieces.end(),
-                     [&](const ModelPiece& piece) { return holds(piece, parameter); }))
+                     [&](const ModelPiece& piece) { return piece.holds(parameter); }))
       continue;
     auto& flat = flat_for(parameter, mesh);
     places_.emplace(parameter.name,
@@ -73,10 +50,8 @@ FlatParameters& ParameterSet::flat_for(const Parameter& parameter, Mesh& mesh) {
                                             .weight = {.dtype = dtype}});
 }
 
-// Norms and routers are small, and what they decide is not: they stay exact.
 DType ParameterSet::weight_dtype(const Parameter& parameter) const {
-  const bool is_matrix = parameter.shape.size() > 1;
-  return is_matrix && !parameter.name.ends_with(".router") ? activations_ : DType::kFloat32;
+  return stays_exact(parameter) ? DType::kFloat32 : activations_;
 }
 
 Tensor ParameterSet::weight(std::string_view name) const {

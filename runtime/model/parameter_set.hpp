@@ -10,21 +10,10 @@
 
 #include "kernels/memory.hpp"
 #include "recipes/parameters.hpp"
+#include "recipes/pipeline_layers.hpp"
 #include "runtime/parallel/mesh.hpp"
 
 namespace fulgur {
-
-// Neighbouring layers of a model, first .. last-1, perhaps none; the first piece of a model begins with
-// the embedding, the last one ends with the final norm and the head.
-struct ModelPiece {
-  std::int64_t first = 0, last = 0;
-  bool has_embedding = true, has_head = true;
-};
-
-// The pieces of a pipeline stage: number stage, stage + pp, ... of a model cut into pieces of
-// layers_per_piece[0], layers_per_piece[1], ... layers.
-std::vector<ModelPiece> pieces_of_stage(std::span<const std::int64_t> layers_per_piece, int pp,
-                                        int stage);
 
 // Places of a model are its layers, 0 ... L-1, and what stands before and behind them.
 inline constexpr std::int64_t kEmbeddingPlace = -1;

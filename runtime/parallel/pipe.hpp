@@ -10,7 +10,7 @@ namespace fulgur {
 
 // The two ends of a PipelineEdge: activations or their gradients of one size go through it, in order and
 // beside the compute stream. Each end has two buffers, so that a message is on its way while the next one
-// is computed; compute waits only when both are in use (runtime/parallel/pipeline/messages.hpp).
+// is computed; compute waits only when both are in use (recipes/pipeline/messages.hpp).
 //
 // The edge outlives its ends.
 

@@ -8,12 +8,12 @@
 #include <vector>
 
 #include "recipes/job.hpp"
+#include "recipes/pipeline/messages.hpp"
+#include "recipes/pipeline/schedule.hpp"
+#include "recipes/pipeline/slots.hpp"
 #include "runtime/model/model.hpp"
 #include "runtime/optim/sharded_adamw.hpp"
 #include "runtime/parallel/pipe.hpp"
-#include "runtime/parallel/pipeline/messages.hpp"
-#include "runtime/parallel/pipeline/schedule.hpp"
-#include "runtime/parallel/pipeline/slots.hpp"
 #include "runtime/train/routing_totals.hpp"
 
 namespace fulgur {

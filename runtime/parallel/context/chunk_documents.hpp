@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "kernels/context.hpp"
-#include "runtime/parallel/token_runs.hpp"
+#include "recipes/token_runs.hpp"
 
 // What the plans of both attentions ask of the documents in the chunks. Private to this folder.
 namespace fulgur {

@@ -8,7 +8,7 @@ namespace fulgur {
 
 // The cp ranks that share the sequences, this rank's place in them, and the stream of what they
 // exchange beside the calculation. Its order is that of the chunks: rank r of `ranks` has cp = r in
-// runtime/parallel/token_runs.hpp.
+// recipes/token_runs.hpp.
 struct ContextGroup {
   Communicator& ranks;
   Stream& stream;

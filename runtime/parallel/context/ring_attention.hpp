@@ -6,8 +6,8 @@
 
 #include "kernels/context.hpp"
 #include "kernels/tensor.hpp"
+#include "recipes/token_runs.hpp"
 #include "runtime/parallel/context/context_group.hpp"
-#include "runtime/parallel/token_runs.hpp"
 
 namespace fulgur {
 

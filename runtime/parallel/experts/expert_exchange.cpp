@@ -9,7 +9,7 @@
 #include "kernels/grouped_matmul.hpp"
 #include "kernels/token_permutation.hpp"
 #include "kernels/transfer.hpp"
-#include "runtime/parallel/token_runs.hpp"
+#include "recipes/token_runs.hpp"
 
 namespace fulgur {
 namespace {

@@ -1,8 +1,8 @@
 #pragma once
 
 #include "kernels/context.hpp"
+#include "recipes/token_runs.hpp"
 #include "runtime/comm/communicator.hpp"
-#include "runtime/parallel/token_runs.hpp"
 
 namespace fulgur {
 

@@ -11,8 +11,8 @@
 
 #include "kernels/context.hpp"
 #include "kernels/transfer.hpp"
+#include "recipes/token_runs.hpp"
 #include "runtime/parallel/context/context_group.hpp"
-#include "runtime/parallel/token_runs.hpp"
 #include "tests/support/host_tensor.hpp"
 #include "tests/support/run_ranks.hpp"
 

@@ -8,11 +8,11 @@
 #include <utility>
 #include <vector>
 
+#include "recipes/pipeline/messages.hpp"
+#include "recipes/pipeline/slots.hpp"
 #include "runtime/parallel/pipe.hpp"
-#include "runtime/parallel/pipeline/messages.hpp"
-#include "runtime/parallel/pipeline/slots.hpp"
+#include "tests/recipes/pipeline/pipeline_checker.hpp"
 #include "tests/runtime/comm/ucx_group.hpp"
-#include "tests/runtime/parallel/pipeline/pipeline_checker.hpp"
 #include "tests/support/host_tensor.hpp"
 
 namespace fulgur {
@@ -203,7 +203,7 @@ void check_over(const test::MakeGroup& make) {
   }
 }
 
-TEST_SUITE("runtime/parallel/pipeline/pipes") {
+TEST_SUITE("recipes/pipeline/pipes") {
   TEST_CASE("every schedule brings each tensor to its pass over communicators of threads") {
     check_over([](const std::string& name, int size, std::chrono::milliseconds timeout) {
       return make_local_group(name, size, timeout);

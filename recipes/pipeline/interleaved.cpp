@@ -1,4 +1,4 @@
-#include "runtime/parallel/pipeline/interleaved.hpp"
+#include "recipes/pipeline/interleaved.hpp"
 
 #include <algorithm>
 #include <cstdint>

@@ -1,13 +1,13 @@
-#include "runtime/parallel/pipeline/messages.hpp"
+#include "recipes/pipeline/messages.hpp"
 
 #include <doctest/doctest.h>
 
-#include "tests/runtime/parallel/pipeline/pipeline_checker.hpp"
+#include "tests/recipes/pipeline/pipeline_checker.hpp"
 
 namespace fulgur {
 namespace {
 
-TEST_SUITE("runtime/parallel/pipeline/messages") {
+TEST_SUITE("recipes/pipeline/messages") {
   TEST_CASE("the neighbours on the ring of stages are those before and behind") {
     const PipelineShape shape{PipelineSchedule::kInterleaved, 4, 2, 8};
     CHECK(peer_stage(shape, 0, PipeEnd::kActivationsOut) == 1);

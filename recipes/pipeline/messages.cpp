@@ -1,4 +1,4 @@
-#include "runtime/parallel/pipeline/messages.hpp"
+#include "recipes/pipeline/messages.hpp"
 
 namespace fulgur {
 namespace {

@@ -1,4 +1,4 @@
-#include "runtime/parallel/pipeline/schedule.hpp"
+#include "recipes/pipeline/schedule.hpp"
 
 #include <doctest/doctest.h>
 
@@ -9,8 +9,8 @@
 
 #include "recipes/pipeline_layers.hpp"
 #include "recipes/rules/rules.hpp"
+#include "tests/recipes/pipeline/pipeline_checker.hpp"
 #include "tests/recipes/some_jobs.hpp"
-#include "tests/runtime/parallel/pipeline/pipeline_checker.hpp"
 
 namespace fulgur {
 namespace {
@@ -45,7 +45,7 @@ std::vector<Pass> megatron(const PipelineShape& shape, int stage) {
   return passes;
 }
 
-TEST_SUITE("runtime/parallel/pipeline/schedule") {
+TEST_SUITE("recipes/pipeline/schedule") {
   TEST_CASE("every schedule does every pass once and waits for nothing for ever") {
     for (const auto schedule : kAll) {
       for (const auto& shape : test::grid_of(schedule)) {
@@ -158,7 +158,7 @@ TEST_SUITE("runtime/parallel/pipeline/schedule") {
   }
 }
 
-TEST_SUITE("runtime/parallel/pipeline/rules") {
+TEST_SUITE("recipes/pipeline/rules") {
   TEST_CASE(
       "a job that keeps the rules has a schedule on every stage, and layers for every piece") {
     int kept = 0;
@@ -183,7 +183,7 @@ TEST_SUITE("runtime/parallel/pipeline/rules") {
   }
 }
 
-TEST_SUITE("runtime/parallel/pipeline/checker") {
+TEST_SUITE("recipes/pipeline/checker") {
   TEST_CASE("the checker finds Megatron's order waiting for itself where groups are small") {
     const PipelineShape shape{PipelineSchedule::kInterleaved, 4, 4, 5};
     auto program = test::program_of(shape);

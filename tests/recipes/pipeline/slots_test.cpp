@@ -1,4 +1,4 @@
-#include "runtime/parallel/pipeline/slots.hpp"
+#include "recipes/pipeline/slots.hpp"
 
 #include <doctest/doctest.h>
 
@@ -6,12 +6,12 @@
 #include <map>
 #include <utility>
 
-#include "tests/runtime/parallel/pipeline/pipeline_checker.hpp"
+#include "tests/recipes/pipeline/pipeline_checker.hpp"
 
 namespace fulgur {
 namespace {
 
-TEST_SUITE("runtime/parallel/pipeline/slots") {
+TEST_SUITE("recipes/pipeline/slots") {
   TEST_CASE("no two micro-batches in flight share a slot, and all passes of one use the same") {
     for (const auto schedule :
          {PipelineSchedule::k1F1B, PipelineSchedule::kInterleaved, PipelineSchedule::kZeroBubble}) {

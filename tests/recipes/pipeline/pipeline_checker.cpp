@@ -1,4 +1,4 @@
-#include "tests/runtime/parallel/pipeline/pipeline_checker.hpp"
+#include "tests/recipes/pipeline/pipeline_checker.hpp"
 
 #include <fmt/format.h>
 

@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "runtime/parallel/pipeline/schedule.hpp"
+#include "recipes/pipeline/schedule.hpp"
 
 namespace fulgur {
 

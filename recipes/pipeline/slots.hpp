@@ -3,7 +3,7 @@
 #include <span>
 #include <vector>
 
-#include "runtime/parallel/pipeline/schedule.hpp"
+#include "recipes/pipeline/schedule.hpp"
 
 namespace fulgur {
 

@@ -4,7 +4,7 @@
 #include <span>
 #include <vector>
 
-#include "runtime/parallel/pipeline/schedule.hpp"
+#include "recipes/pipeline/schedule.hpp"
 
 namespace fulgur {
 

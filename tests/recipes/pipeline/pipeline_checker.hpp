@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "runtime/parallel/pipeline/messages.hpp"
-#include "runtime/parallel/pipeline/schedule.hpp"
+#include "recipes/pipeline/messages.hpp"
+#include "recipes/pipeline/schedule.hpp"
 
 namespace fulgur::test {
 

@@ -1,4 +1,4 @@
-#include "runtime/parallel/pipeline/slots.hpp"
+#include "recipes/pipeline/slots.hpp"
 
 #include <algorithm>
 #include <map>

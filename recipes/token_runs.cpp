@@ -1,4 +1,4 @@
-#include "runtime/parallel/token_runs.hpp"
+#include "recipes/token_runs.hpp"
 
 #include <algorithm>
 

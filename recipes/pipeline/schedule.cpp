@@ -1,11 +1,11 @@
-#include "runtime/parallel/pipeline/schedule.hpp"
+#include "recipes/pipeline/schedule.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <stdexcept>
 
-#include "runtime/parallel/pipeline/interleaved.hpp"
+#include "recipes/pipeline/interleaved.hpp"
 
 namespace fulgur {
 namespace {

@@ -1,4 +1,4 @@
-#include "runtime/parallel/token_runs.hpp"
+#include "recipes/token_runs.hpp"
 
 #include <doctest/doctest.h>
 
@@ -22,7 +22,7 @@ std::vector<TokenGrid> grids() {
   return all;
 }
 
-TEST_SUITE("runtime/parallel/token_runs") {
+TEST_SUITE("recipes/token_runs") {
   TEST_CASE("every token of the micro-batch lies on one rank, and rows have no gaps") {
     for (const auto& grid : grids()) {
       CAPTURE(grid.length);
