@@ -1,6 +1,6 @@
 # The few words that one needs; everything else is CMake (see CMakePresets.json).
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-bench build test quickstart format check-format tidy bench install
+.PHONY: help deps deps-bench build test quickstart fuzz format check-format tidy bench install
 
 JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
@@ -11,7 +11,8 @@ SOURCES = $(shell git ls-files --cached --others --exclude-standard '*.hpp' '*.c
 PACKAGES := build-essential cmake ninja-build ccache pkg-config git ca-certificates \
   libboost1.81-dev libboost-json1.81-dev libyaml-cpp-dev libfmt-dev libcli11-dev \
   libhdf5-dev libucx-dev libopenblas-dev libxxhash-dev libssl-dev \
-  doctest-dev libbenchmark-dev hdf5-tools python3-h5py clang-format clang-tidy \
+  doctest-dev libbenchmark-dev hdf5-tools python3-h5py python3-jsonschema python3-yaml \
+  clang-format clang-tidy clang-14 libclang-rt-14-dev \
   fortunes fortunes-min
 
 help:  ## Show these words
@@ -40,6 +41,9 @@ test: build  ## Build, then run all tests
 
 quickstart: build  ## Build, then train a small model on English text and let it write
 	@$(BIN)/fulgur train recipes/quickstart.yaml
+
+fuzz: deps  ## Look for recipes that break the loader, for a minute (SECONDS=600: for ten)
+	@tests/fuzz/run.sh $(or $(SECONDS),60)
 
 format:  ## Format all C++ files
 	@clang-format -i $(SOURCES)

@@ -153,6 +153,13 @@ struct CheckpointSpec {
   friend bool operator==(const CheckpointSpec&, const CheckpointSpec&) = default;
 };
 
+// How a run goes on from a checkpoint.
+struct ResumeSpec {
+  std::vector<std::string> allow_change;  // fields of the identity that may differ all the same
+
+  friend bool operator==(const ResumeSpec&, const ResumeSpec&) = default;
+};
+
 // Where the workers run, and how long silence is forgiven.
 struct ClusterSpec {
   std::string kind = "local";         // one host, workers as child processes
@@ -188,6 +195,7 @@ struct Job {
   PipelineSpec pipeline;
   MemorySpec memory;
   CheckpointSpec checkpoint;
+  ResumeSpec resume;
   ClusterSpec cluster;
   GenerateSpec sample;
 

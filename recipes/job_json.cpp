@@ -134,14 +134,24 @@ std::string identity_hash(const Job& job) {
   return sha256(text_of(job, is_identity));
 }
 
-std::vector<IdentityDifference> identity_differences(const Job& a, const Job& b) {
-  std::vector<IdentityDifference> differences;
+std::vector<FieldDifference> differences(const Job& a, const Job& b) {
+  std::vector<FieldDifference> found;
   for (const auto& field : fields()) {
     const auto left = field.access.get(a), right = field.access.get(b);
-    if (is_identity(field) && left != right)
-      differences.push_back({std::string(field.name), to_string(left), to_string(right)});
+    if (left != right)
+      found.push_back({std::string(field.name), to_string(left), to_string(right), field.category});
   }
-  return differences;
+  return found;
+}
+
+std::vector<FieldDifference> forbidden_differences(const Job& then, const Job& now) {
+  auto found = differences(then, now);
+  const auto& allowed = now.resume.allow_change;
+  std::erase_if(found, [&](const FieldDifference& each) {
+    return each.category != Category::kIdentity ||
+           std::find(allowed.begin(), allowed.end(), each.field) != allowed.end();
+  });
+  return found;
 }
 
 }  // namespace fulgur

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "recipes/fields.hpp"
 #include "recipes/job.hpp"
 
 namespace fulgur {
@@ -22,13 +23,18 @@ Job job_from_json(const std::string& text);
 std::string job_hash(const Job& job);
 std::string identity_hash(const Job& job);
 
-struct IdentityDifference {
+struct FieldDifference {
   std::string field;  // "train.batch"
   std::string a;
   std::string b;
+  Category category = Category::kRuntime;
 };
 
-// The fields of two Jobs that make their identities differ; empty when identity_hash is the same.
-std::vector<IdentityDifference> identity_differences(const Job& a, const Job& b);
+// The fields in which two Jobs differ, in the order of their declaration.
+std::vector<FieldDifference> differences(const Job& a, const Job& b);
+
+// Those that forbid to go on with `now` from what `then` has trained: of the identity, and not named in
+// now.resume.allow_change.
+std::vector<FieldDifference> forbidden_differences(const Job& then, const Job& now);
 
 }  // namespace fulgur

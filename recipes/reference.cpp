@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "recipes/canonical.hpp"
 #include "recipes/diagnostic.hpp"
 #include "recipes/fields.hpp"
 
@@ -29,60 +30,7 @@ errors, but for `extends` and `vars`. Numbers are decimal; where a unit is named
 is and may not, **layout** and **free** fields may.
 )";
 
-std::string type_text(const Field& field) {
-  switch (field.access.type) {
-    case FieldType::kInteger:
-      return "integer";
-    case FieldType::kReal:
-      return "number";
-    case FieldType::kText:
-      return "text";
-    case FieldType::kChoice:
-      return fmt::format("`{}`", fmt::join(field.access.choices, "`, `"));
-    case FieldType::kIntegers:
-      return "list of integers";
-    case FieldType::kTexts:
-      return "list of texts";
-  }
-  return "";
-}
-
-std::string unit_text(Unit unit) {
-  switch (unit) {
-    case Unit::kNone:
-      return "";
-    case Unit::kCount:
-      return "count";
-    case Unit::kTokens:
-      return "tokens";
-    case Unit::kBytes:
-      return "bytes";
-    case Unit::kSeconds:
-      return "time";
-  }
-  return "";
-}
-
-std::string default_text(const Field& field) {
-  if (field.presence == Presence::kRequired) return "required";
-  if (field.presence == Presence::kDerived) return std::string(field.derivation);
-  const auto text = to_string(field.access.get(Job{}));
-  return text.empty() ? "empty" : fmt::format("`{}`", text);
-}
-
-std::string_view resume_text(Category category) {
-  switch (category) {
-    case Category::kIdentity:
-      return "fixed";
-    case Category::kLayout:
-      return "layout";
-    case Category::kRuntime:
-      return "free";
-  }
-  return "";
-}
-
-std::string section_of(std::string_view name) {
+std::string heading_of(std::string_view name) {
   const auto dot = name.rfind('.');
   return dot == std::string_view::npos ? "" : std::string(name.substr(0, dot));
 }
@@ -90,7 +38,7 @@ std::string section_of(std::string_view name) {
 std::string fields_text() {
   std::string out, section = "-";
   for (const auto& field : fields()) {
-    const auto here = section_of(field.name);
+    const auto here = heading_of(field.name);
     if (here != section) {
       section = here;
       out += fmt::format("\n## {}\n\n", section.empty() ? "The run" : fmt::format("`{}`", section));
@@ -116,6 +64,29 @@ std::string codes_text() {
 
 std::string recipe_reference() {
   return std::string(kIntroduction) + fields_text() + codes_text();
+}
+
+std::string unit_text(Unit unit) {
+  switch (unit) {
+    case Unit::kNone:
+      return "";
+    case Unit::kCount:
+      return "count";
+    case Unit::kTokens:
+      return "tokens";
+    case Unit::kBytes:
+      return "bytes";
+    case Unit::kSeconds:
+      return "time";
+  }
+  return "";
+}
+
+std::string default_text(const Field& field) {
+  if (field.presence == Presence::kRequired) return "required";
+  if (field.presence == Presence::kDerived) return std::string(field.derivation);
+  const auto text = to_string(field.access.get(Job{}));
+  return text.empty() ? "empty" : fmt::format("`{}`", text);
 }
 
 }  // namespace fulgur

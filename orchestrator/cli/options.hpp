@@ -52,11 +52,34 @@ struct ExportOptions {
   std::filesystem::path where;        // a run directory or a checkpoint
   std::filesystem::path destination;  // a folder of Hugging Face transformers
 };
+struct RecipeShowOptions {
+  std::filesystem::path recipe;
+  std::vector<std::string> overrides;
+  std::string part = "all";  // or a category
+  bool json = false;
+};
+struct RecipeExplainOptions {
+  std::string key;  // a field, a section, or the code of an error
+  std::optional<std::filesystem::path> recipe;
+  std::vector<std::string> overrides;
+};
+struct RecipeSchemaOptions {};
+struct RecipeDiffOptions {
+  std::filesystem::path a;
+  std::filesystem::path b;
+  std::vector<std::string> overrides;  // of both
+};
+struct RecipeFormatOptions {
+  std::vector<std::filesystem::path> recipes;
+  bool check = false;  // only say which are not formatted
+};
 struct VersionOptions {};
 
 using Command =
     std::variant<TrainOptions, CheckOptions, ParityOptions, GenerateOptions, ListOptions,
-                 ShowOptions, VerifyOptions, ImportOptions, ExportOptions, VersionOptions>;
+                 ShowOptions, VerifyOptions, ImportOptions, ExportOptions,
+                 RecipeShowOptions, RecipeExplainOptions, RecipeSchemaOptions, RecipeDiffOptions,
+                 RecipeFormatOptions, VersionOptions>;
 
 // How the mistakes of a recipe are shown.
 enum class ErrorFormat { kHuman, kShort, kJson };

@@ -17,6 +17,7 @@ constexpr const char* kFooter = R"(
 Examples:
   fulgur check recipes/quickstart.yaml                    is the recipe right?
   fulgur parity recipes/quickstart.yaml --layout dp=2     does a layout change anything?
+  fulgur recipe explain train.batch recipes/quickstart.yaml     what it means, who sets it
   fulgur train recipes/quickstart.yaml                    train, or go on where the run stopped
   fulgur train recipes/quickstart.yaml train.steps=600    the same with another value
   fulgur generate runs/quickstart --prompt "Once upon"    let the newest checkpoint write
@@ -62,13 +63,12 @@ struct Overrides {
   }
 };
 
-void add_recipe(CLI::App& command, std::filesystem::path& recipe, Overrides& overrides) {
+void add_overrides(CLI::App& command, Overrides& overrides) {
   command
       .add_option("--error-format", overrides.error_format,
                   "How mistakes are shown: human; short, a line each for editors; json")
       ->check(CLI::IsMember({"human", "short", "json"}))
       ->capture_default_str();
-  command.add_option("RECIPE", recipe, "The recipe, a YAML file")->required();
   command.add_option("OVERRIDES", overrides.plain, "Values that differ, as in train.steps=50")
       ->type_name("FIELD=VALUE");
   command.add_option("--set", overrides.set, "The same for scripts; wins over those without --set")
@@ -76,7 +76,20 @@ void add_recipe(CLI::App& command, std::filesystem::path& recipe, Overrides& ove
       ->allow_extra_args(false);
 }
 
+void add_recipe(CLI::App& command, std::filesystem::path& recipe, Overrides& overrides) {
+  command.add_option("RECIPE", recipe, "The recipe, a YAML file")->required();
+  add_overrides(command, overrides);
+}
+
 struct Commands {
+  RecipeShowOptions recipe_show;
+  RecipeExplainOptions recipe_explain;
+  RecipeDiffOptions recipe_diff;
+  RecipeFormatOptions recipe_format;
+  Overrides show_overrides;
+  Overrides explain_overrides;
+  Overrides diff_overrides;
+  std::vector<std::string> allow_change;
   TrainOptions train;
   CheckOptions check;
   ParityOptions parity;
@@ -102,8 +115,37 @@ void declare_train(CLI::App& app, Commands& commands) {
                   "moved aside)")
       ->check(CLI::IsMember({"auto", "never"}))
       ->capture_default_str();
+  train
+      .add_option("--allow-change", commands.allow_change,
+                  "A fixed field that may differ from the checkpoint's; give several")
+      ->type_name("FIELD")
+      ->allow_extra_args(false);
   auto& check = add_command(app, "check", "Find all mistakes of a recipe, and say what it makes");
   add_recipe(check, commands.check.recipe, commands.check_overrides);
+}
+
+void declare_recipe(CLI::App& app, Commands& commands) {
+  auto& recipe = add_command(app, "recipe", "Look at recipes");
+  auto& show = add_command(recipe, "show", "A recipe with every field, and its hashes");
+  add_recipe(show, commands.recipe_show.recipe, commands.show_overrides);
+  show.add_option("--part", commands.recipe_show.part, "What a resume does to it: a part alone")
+      ->check(CLI::IsMember({"all", "identity", "layout", "runtime"}))
+      ->capture_default_str();
+  show.add_flag("--json", commands.recipe_show.json, "As workers and checkpoints have it");
+  auto& explain = add_command(recipe, "explain", "What a field means, and who sets it");
+  explain.add_option("KEY", commands.recipe_explain.key, "A field, a section, or an error code")
+      ->required();
+  explain.add_option("RECIPE", commands.recipe_explain.recipe, "Whose value is wanted");
+  add_overrides(explain, commands.explain_overrides);
+  add_command(recipe, "schema", "A JSON Schema, for editors");
+  auto& diff = add_command(recipe, "diff", "What two recipes set differently; exit code 1 if so");
+  diff.add_option("A", commands.recipe_diff.a, "A recipe")->required();
+  diff.add_option("B", commands.recipe_diff.b, "Another")->required();
+  add_overrides(diff, commands.diff_overrides);
+  auto& format = add_command(recipe, "fmt", "Lay recipes out in the one way they have");
+  format.add_option("RECIPES", commands.recipe_format.recipes, "The files")->required();
+  format.add_flag("--check", commands.recipe_format.check,
+                  "Change nothing; exit code 1 if one is not formatted");
 }
 
 void declare_parity(CLI::App& app, Commands& commands) {
@@ -209,15 +251,32 @@ std::optional<Parsed> unknown_argument(const CLI::App& app) {
   return std::nullopt;
 }
 
+std::optional<Command> chosen_recipe(const std::string& name, Commands& commands) {
+  commands.recipe_show.overrides = commands.show_overrides.all();
+  commands.recipe_explain.overrides = commands.explain_overrides.all();
+  commands.recipe_diff.overrides = commands.diff_overrides.all();
+  if (name == "show") return commands.recipe_show;
+  if (name == "explain") return commands.recipe_explain;
+  if (name == "schema") return RecipeSchemaOptions{};
+  if (name == "diff") return commands.recipe_diff;
+  if (name == "fmt") return commands.recipe_format;
+  return std::nullopt;
+}
+
 std::optional<Command> chosen(const CLI::App& app, Commands& commands) {
   if (commands.version) return VersionOptions{};
   commands.train.resume = commands.resume == "auto";
   commands.train.overrides = commands.train_overrides.all();
+  std::string allowed;
+  for (const auto& each : commands.allow_change)
+    allowed += (allowed.empty() ? "" : ", ") + each;
+  if (!allowed.empty()) commands.train.overrides.push_back("resume.allow_change=[" + allowed + "]");
   commands.check.overrides = commands.check_overrides.all();
   commands.parity.overrides = commands.parity_overrides.all();
   if (app.got_subcommand("train")) return commands.train;
   if (app.got_subcommand("check")) return commands.check;
   if (app.got_subcommand("parity")) return commands.parity;
+  if (app.got_subcommand("recipe")) return chosen_recipe(innermost(app).get_name(), commands);
   if (app.got_subcommand("generate")) return commands.generate;
   const auto& name = innermost(app).get_name();
   if (name == "ls") return commands.list;
@@ -231,7 +290,8 @@ std::optional<Command> chosen(const CLI::App& app, Commands& commands) {
 // Of the command that was given; the others have kept the default.
 ErrorFormat error_format(const Commands& commands) {
   for (const auto* each :
-       {&commands.train_overrides, &commands.check_overrides, &commands.parity_overrides}) {
+       {&commands.train_overrides, &commands.check_overrides, &commands.parity_overrides,
+        &commands.show_overrides, &commands.explain_overrides, &commands.diff_overrides}) {
     if (each->error_format == "short") return ErrorFormat::kShort;
     if (each->error_format == "json") return ErrorFormat::kJson;
   }
@@ -248,6 +308,7 @@ Parsed parse(int argc, const char* const* argv) {
   app.add_flag("--version", commands.version, "Version and build facts");
   declare_train(app, commands);
   declare_parity(app, commands);
+  declare_recipe(app, commands);
   declare_generate(app, commands.generate);
   declare_checkpoints(app, commands);
   declare_exchange(app, commands);

@@ -16,6 +16,8 @@
 #include "orchestrator/coordinator/verdict.hpp"
 #include "orchestrator/run/journal.hpp"
 #include "orchestrator/run/progress.hpp"
+#include "recipes/canonical.hpp"
+#include "recipes/diagnostic.hpp"
 #include "recipes/job_json.hpp"
 #include "recipes/parameters.hpp"
 #include "runtime/checkpoint/inspect.hpp"
@@ -168,11 +170,22 @@ class Attempt {
   std::optional<std::int64_t> saved_;
 };
 
-std::string identity_text(const CheckpointInfo& checkpoint, const Job& before, const Job& now) {
+std::string identity_text(const CheckpointInfo& checkpoint,
+                          const std::vector<FieldDifference>& forbidden) {
   auto text = fmt::format("{}: its run had another recipe:\n", checkpoint.path.string());
-  for (const auto& each : identity_differences(before, now))
+  for (const auto& each : forbidden)
     text += fmt::format("  {}: {} then, {} now\n", each.field, each.a, each.b);
-  return text + "  use these values, another name, or --resume never (which keeps what is there)";
+  return text + fmt::format(
+                    "  use these values, another name, --resume never (which keeps what is there), "
+                    "or allow it:\n  --allow-change {}",
+                    forbidden.front().field);
+}
+
+// What differs from the checkpoint's recipe, for the eyes of who resumes.
+void print_changes(const std::vector<FieldDifference>& changes) {
+  for (const auto& each : changes)
+    fmt::print("changed since ({}): {} was {}, is {}\n", resume_text(each.category), each.field,
+               shortened(printable(each.a)), shortened(printable(each.b)));
 }
 
 }  // namespace
@@ -190,8 +203,9 @@ std::optional<CheckpointInfo> find_start(const RunDirectory& directory, const Jo
                     directory.checkpoints().string()));
   }
   const auto before = describe_checkpoint(newest->path).job;
-  if (identity_hash(before) != identity_hash(job))
-    throw IdentityError(identity_text(*newest, before, job));
+  if (const auto forbidden = forbidden_differences(before, job); !forbidden.empty())
+    throw IdentityError(identity_text(*newest, forbidden));
+  print_changes(differences(before, job));
   return newest;
 }
 

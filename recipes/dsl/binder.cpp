@@ -114,7 +114,8 @@ void Binder::collect_entry(const std::string& section, const YamlEntry& entry) {
         "E0107", fmt::format("unknown key `{}`", shortened(entry.key)), entry.position,
         fmt::format("write `{}` below `{}`", entry.key.substr(dot + 1), entry.key.substr(0, dot)));
     unknown_.emplace(name);
-  } else if (dot != std::string::npos || (find_field(name) == nullptr && !is_section(name))) {
+  } else if (entry.key.empty() || dot != std::string::npos ||
+             (find_field(name) == nullptr && !is_section(name))) {
     report_unknown_key(name, entry.position);
   } else {
     collect_at(name, entry.value, entry.position);
@@ -179,7 +180,7 @@ void Binder::bind_field(const Field& field) {
   if (bound_.contains(field.name)) return;
   const std::string name(field.name);
   const auto at = positions_.find(name);
-  const auto entry = expander_.enter(name, at != positions_.end() ? at->second : start_);
+  const auto entry = expander_.enter(name, at != positions_.end() ? at->second : Position{});
   const auto value = values_.find(name);
   if (value == values_.end())
     bind_left_out(field);

@@ -151,7 +151,7 @@ void Expander::report_unused_variables(const YamlNode& root) {
   if (used.gave_up()) return;
   for (const auto& [name, variable] : variables_) {
     const auto full = std::string(kVariables) + name;
-    if (used.names().contains(full)) continue;
+    if (used.names().contains(full) || used.names().contains(name)) continue;  // "vars." forgotten
     report("E0125", fmt::format("nothing uses the variable `{}`", name),
            variable_positions_.at(full), fmt::format("write ${{vars.{}}}, or take it out", name));
   }
@@ -240,8 +240,9 @@ ExpressionValue Expander::value_of(const Expression& name) {
     const auto& first = circle.names.front().first;
     ExpressionError error("E0116", fmt::format("`{}` refers to itself: {}{}", first, path, first),
                           name);
-    for (const auto& each : circle.names)
-      error.others.push_back(each.second);
+    for (const auto& each : circle.names) {
+      if (!each.second.source.str().empty()) error.others.push_back(each.second);
+    }
     throw error;
   }
 }

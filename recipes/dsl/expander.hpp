@@ -28,7 +28,8 @@ class Expander {
   // Reports variables that no expression names, in a value that counts or one that it replaced.
   void report_unused_variables(const YamlNode& root);
 
-  // Marks the name as being worked out as long as it lives. Throws Circle when it is already.
+  // Marks the name as being worked out as long as it lives. Throws Circle when it is already. The position
+  // of what the recipe does not give is empty.
   class Entry;
   struct Circle {
     std::vector<std::pair<std::string, Position>> names;

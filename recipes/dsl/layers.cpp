@@ -170,8 +170,9 @@ YamlPointer merged(const YamlPointer& base, const YamlPointer& over) {
 
 YamlPointer find_value(const YamlPointer& root, std::string_view name) {
   const auto [key, rest] = split_name(name);
-  const auto at = std::find_if(root->entries.begin(), root->entries.end(),
-                               [&](const YamlEntry& entry) { return entry.key == key; });
+  const auto at =
+      std::find_if(root->entries.begin(), root->entries.end(),
+                   [wanted = key](const YamlEntry& entry) { return entry.key == wanted; });
   if (at == root->entries.end()) return nullptr;
   return rest.empty() ? at->value : find_value(at->value, rest);
 }
@@ -179,8 +180,9 @@ YamlPointer find_value(const YamlPointer& root, std::string_view name) {
 YamlPointer without_value(const YamlPointer& root, std::string_view name) {
   const auto [key, rest] = split_name(name);
   auto made = std::make_shared<YamlNode>(*root);
-  const auto at = std::find_if(made->entries.begin(), made->entries.end(),
-                               [&](const YamlEntry& entry) { return entry.key == key; });
+  const auto at =
+      std::find_if(made->entries.begin(), made->entries.end(),
+                   [wanted = key](const YamlEntry& entry) { return entry.key == wanted; });
   if (rest.empty())
     made->entries.erase(at);
   else

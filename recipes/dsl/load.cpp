@@ -87,14 +87,15 @@ std::vector<Diagnostic> to_diagnostics(const std::vector<Violation>& broken,
 }
 
 LoadedRecipe load_recipe(const std::filesystem::path& path,
-                         const std::vector<std::string>& overrides) {
+                         const std::vector<std::string>& overrides, DataFiles data) {
   auto tree = read_layers(path);
   Binder binder(tree->position);
   tree = overridden(std::move(tree), overrides, binder.problems());
   binder.bind(*tree);
   auto provenance = binder.provenance();
   auto unknown = binder.unknown();
-  if (!resolve_data_files(provenance.positions, binder)) unknown.emplace("data.files");
+  if (data == DataFiles::kFind && !resolve_data_files(provenance.positions, binder))
+    unknown.emplace("data.files");
   auto& problems = binder.problems();
   for (auto& broken : to_diagnostics(violations(binder.job(), unknown), provenance))
     problems.add(std::move(broken));

@@ -50,6 +50,10 @@ struct LoadedRecipe {
   std::vector<EnvironmentUse> environment;
 };
 
+// Whether the files to train on are looked for. Left alone, data.files has the patterns as they are written,
+// for those who only want to know what a recipe says.
+enum class DataFiles { kFind, kLeave };
+
 inline constexpr std::size_t kMaxRecipeBytes = std::size_t{1} << 20;
 
 // Reads a recipe and makes a Job of it: overrides (recipes/dsl/overrides.hpp) over the file over the
@@ -60,7 +64,8 @@ inline constexpr std::size_t kMaxRecipeBytes = std::size_t{1} << 20;
 // Throws RecipeError with everything that is wrong, rules between fields included. A recipe that loads
 // can be run: every rule is kept, and each data file could be opened and is not empty.
 LoadedRecipe load_recipe(const std::filesystem::path& path,
-                         const std::vector<std::string>& overrides = {});
+                         const std::vector<std::string>& overrides = {},
+                         DataFiles data = DataFiles::kFind);
 
 // Gives violations the positions of the fields that they name, and of what expressions refer to there.
 std::vector<Diagnostic> to_diagnostics(const std::vector<Violation>& broken,

@@ -34,7 +34,7 @@ std::vector<SharedText> split_lines(const std::string& text) {
 class TreeBuilder : public YAML::EventHandler {
  public:
   TreeBuilder(const std::string& text, std::string_view source, std::size_t& nodes_left)
-      : source_(source), lines_(split_lines(text)), nodes_left_(nodes_left) {}
+      : text_(text), source_(source), lines_(split_lines(text)), nodes_left_(nodes_left) {}
 
   YamlPointer take() { return std::move(root_); }
   Problems& duplicates() { return duplicates_; }
@@ -64,6 +64,7 @@ class TreeBuilder : public YAML::EventHandler {
     check_tag(tag, mark);
     count(1, mark);
     const bool quoted = tag == "!";
+    if (quoted) check_quotes(mark);
     auto scalar = node(Kind::kScalar, mark, value.size() + (quoted ? 2 : 0));
     scalar->text = value;
     scalar->quoted = quoted;
@@ -113,6 +114,22 @@ class TreeBuilder : public YAML::EventHandler {
     if (tag != "?" && tag != "!" && !tag.empty())
       refuse("E0106", fmt::format("tag `{}`: recipes have no tags", shortened(tag)), mark,
              "take the tag off");
+  }
+
+  // yaml-cpp 0.7 takes the rest of the file for a text whose quotes are not closed.
+  void check_quotes(const YAML::Mark& mark) const {
+    auto at = static_cast<std::size_t>(std::max(mark.pos, 0));
+    while (at < text_.size() && text_[at] == '&')  // an anchor comes first
+      at = text_.find_first_not_of(" \t", std::min(text_.find_first_of(" \t", at), text_.size()));
+    if (at >= text_.size() || (text_[at] != '"' && text_[at] != '\'')) return;
+    const char quote = text_[at];
+    for (++at; at < text_.size(); ++at) {
+      if (quote == '"' && text_[at] == '\\')
+        ++at;
+      else if (text_[at] == quote)
+        return;
+    }
+    refuse("E0102", "this is not YAML: the quotes that begin here are not closed", mark, "");
   }
 
   std::shared_ptr<YamlNode> node(Kind kind, const YAML::Mark& mark, std::size_t length) const {
@@ -187,6 +204,7 @@ class TreeBuilder : public YAML::EventHandler {
     map.entries.push_back({key.text, at, nullptr});
   }
 
+  const std::string& text_;
   SharedText source_;
   std::vector<SharedText> lines_;
   YamlPointer root_;

@@ -32,6 +32,11 @@ std::vector<Field> operation_fields() {
        .access = kMember<&Job::checkpoint, &CheckpointSpec::keep>,
        .range = from_one_to(1000000),
        .help = "How many checkpoints stay; older ones are deleted."},
+      {.name = "resume.allow_change",
+       .access = kMember<&Job::resume, &ResumeSpec::allow_change>,
+       .help =
+           "Fixed fields, by their full names, that may differ from those of the checkpoint that "
+           "the run goes on from; `--allow-change` adds to them."},
       {.name = "cluster.kind",
        .access = kMember<&Job::cluster, &ClusterSpec::kind>,
        .help = "local: all workers are processes on this machine."},

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "recipes/diagnostic.hpp"
 #include "recipes/fields.hpp"
@@ -54,7 +55,7 @@ std::optional<Finding> cluster_kind_is_known(const Job& job) {
 std::optional<Finding> precision_fits_the_device(const Job& job) {
   if (job.train.precision == Precision::kFloat32 || job.device != DeviceKind::kCpu)
     return std::nullopt;
-  return Finding{"E0257", "train.precision is bfloat16 and device is cpu",
+  return Finding{"E0258", "train.precision is bfloat16 and device is cpu",
                  "train.precision: float32, or device: cuda"};
 }
 
@@ -63,6 +64,32 @@ std::optional<Finding> sample_has_a_prompt(const Job& job) {
   return Finding{"E0254",
                  fmt::format("a sample of {} tokens, but no prompt to continue", job.sample.tokens),
                  "give sample.prompt, or set sample.tokens to 0"};
+}
+
+// Weights and text of one shape do not fit another; what else is fixed may be changed by who says so.
+bool can_be_changed(const Field& field) {
+  static constexpr auto kShapes = std::to_array<std::string_view>(
+      {"model.vocabulary", "model.layers", "model.hidden", "model.heads", "model.head_dim",
+       "model.kv_heads", "model.softmax_every", "model.softmax_layers", "model.experts",
+       "model.expert_hidden", "data.tokenizer"});
+  return field.category == Category::kIdentity &&
+         std::find(kShapes.begin(), kShapes.end(), field.name) == kShapes.end();
+}
+
+std::optional<Finding> changes_can_be_allowed(const Job& job) {
+  for (const auto& name : job.resume.allow_change) {
+    const auto* field = find_field(name);
+    if (field != nullptr && can_be_changed(*field)) continue;
+    if (field != nullptr && field->category == Category::kIdentity)
+      return Finding{"E0257", fmt::format("a resume cannot change {}", name),
+                     "the weights of the checkpoint would not fit; start another run"};
+    if (field != nullptr)
+      return Finding{"E0257", fmt::format("{} need not be allowed", name),
+                     "a resume may change it in any case"};
+    return Finding{"E0257", fmt::format("there is no field `{}`", shortened(name)),
+                   "fields are named in full, as optimizer.weight_decay"};
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -75,6 +102,7 @@ std::span<const Rule> run_rules() {
       {{"cluster.kind"}, cluster_kind_is_known},
       {{"train.precision", "device"}, precision_fits_the_device},
       {{"sample.tokens", "sample.prompt"}, sample_has_a_prompt},
+      {{"resume.allow_change"}, changes_can_be_allowed},
   };
   return kRules;
 }

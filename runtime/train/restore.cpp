@@ -36,10 +36,10 @@ Progress restore(const Job& job, const std::filesystem::path& checkpoint, const 
   CheckpointReader reader(checkpoint);
   const auto& manifest = reader.manifest();
   if (manifest.identity_hash != identity_hash(job)) {
-    std::string differences;
-    for (const auto& [field, then, now] : identity_differences(job_from_json(manifest.job), job))
-      differences += fmt::format("; {} was {}, is {}", field, then, now);
-    refuse(checkpoint, "was written by another job" + differences);
+    std::string changes;
+    for (const auto& each : forbidden_differences(job_from_json(manifest.job), job))
+      changes += fmt::format("; {} was {}, is {}", each.field, each.a, each.b);
+    if (!changes.empty()) refuse(checkpoint, "was written by another job" + changes);
   }
   const auto fingerprint = fmt::format("{:016x}", corpus.fingerprint());
   if (manifest.data_fingerprint != fingerprint) {

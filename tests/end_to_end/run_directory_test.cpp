@@ -34,6 +34,26 @@ TEST_SUITE("end_to_end/run_directory") {
     CHECK(run.bits(6) == before);
   }
 
+  TEST_CASE("a fixed field may change when that is allowed, and what changed is told") {
+    const TinyRun run;
+    REQUIRE(run.train().exit_code == 0);
+    const std::vector<std::string> change = {"optimizer.weight_decay=0.3", "train.steps=9"};
+    auto refused = run.train(change);
+    CHECK(refused.exit_code == 78);
+    CHECK(contains(refused.errors, "--allow-change optimizer.weight_decay"));
+    const auto outcome = run.fulgur(
+        {"train", "recipe.yaml", change[0], change[1], "--allow-change", "optimizer.weight_decay"});
+    INFO(outcome.errors);
+    CHECK(outcome.exit_code == 0);
+    CHECK(
+        contains(outcome.output, "changed since (fixed): optimizer.weight_decay was 0.1, is 0.3"));
+    CHECK(contains(outcome.output, "changed since (free): train.steps was 6, is 9"));
+    CHECK(run.checkpoints().back() == 9);
+    // The new value is now the run's own.
+    CHECK(run.train({change[0], "train.steps=10"}).exit_code == 0);
+    CHECK(run.train({"train.steps=11"}).exit_code == 78);
+  }
+
   TEST_CASE("a run is not continued with a text that has changed") {
     const TinyRun run;
     REQUIRE(run.train().exit_code == 0);

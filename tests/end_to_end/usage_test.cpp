@@ -60,6 +60,64 @@ TEST_SUITE("end_to_end/usage") {
     CHECK(snapshot(run.folder()) == before);
   }
 
+  TEST_CASE("recipe explain tells what a field means and everybody who sets it") {
+    const TinyRun run;
+    const auto field =
+        run.fulgur({"recipe", "explain", "train.steps", "recipe.yaml", "train.steps=7"});
+    CHECK(field.exit_code == 0);
+    CHECK(contains(field.output, "value    7"));
+    CHECK(contains(field.output, "set by   command line   7"));
+    CHECK(contains(field.output, "over     recipe.yaml:"));
+    CHECK(contains(run.fulgur({"recipe", "explain", "E0212"}).output, "E0212: "));
+    const auto section = run.fulgur({"recipe", "explain", "layout"}).output;
+    CHECK(contains(section, "layout.pp\n"));
+    CHECK(contains(section, "layout.etp\n"));
+    const auto unknown = run.fulgur({"recipe", "explain", "bacth"});
+    CHECK(unknown.exit_code == 2);
+    CHECK(contains(unknown.errors, "did you mean `train.batch`?"));
+  }
+
+  TEST_CASE("recipe diff compares what recipes mean, and its exit code says whether they differ") {
+    const TinyRun run;
+    std::ofstream(run.folder() / "same.yaml") << "extends: recipe.yaml\nvars: {two: 2}\n"
+                                              << "layout: {dp: \"${vars.two}\"}\n";
+    CHECK(run.fulgur({"recipe", "diff", "recipe.yaml", "same.yaml"}).exit_code == 0);
+    std::ofstream(run.folder() / "other.yaml") << "extends: recipe.yaml\nlayout: {dp: 1}\n";
+    const auto outcome = run.fulgur({"recipe", "diff", "recipe.yaml", "other.yaml"});
+    CHECK(outcome.exit_code == 1);
+    CHECK(contains(outcome.output, "layout.dp (layout)\n  - 2  [recipe.yaml:"));
+    CHECK(contains(outcome.output, "  + 1  [other.yaml:2]"));
+    CHECK_FALSE(contains(outcome.output, "train.batch"));
+    const auto layout = run.fulgur({"recipe", "show", "other.yaml", "--part", "layout"}).output;
+    CHECK(contains(layout, "dp: 1  # layout"));
+    CHECK_FALSE(contains(layout, "# fixed"));
+  }
+
+  TEST_CASE("recipe fmt rewrites a file that is not formatted, and --check only says so") {
+    const TinyRun run;
+    const auto file = run.folder() / "messy.yaml";
+    std::ofstream(file) << "extends:   recipe.yaml   \nlayout:\n      dp:  1\n\n\n";
+    const auto checked = run.fulgur({"recipe", "fmt", "--check", "messy.yaml"});
+    CHECK(checked.exit_code == 1);
+    CHECK(contains(checked.output, "messy.yaml: not formatted"));
+    CHECK(run.fulgur({"recipe", "fmt", "messy.yaml"}).exit_code == 0);
+    CHECK(run.fulgur({"recipe", "fmt", "--check", "messy.yaml"}).exit_code == 0);
+    std::ifstream stream(file);
+    const std::string text{std::istreambuf_iterator<char>(stream), {}};
+    CHECK(text == "extends: recipe.yaml\nlayout:\n  dp: 1\n");
+  }
+
+  TEST_CASE("mistakes come as lines or as JSON when asked") {
+    const TinyRun run;
+    const auto lines = run.fulgur({"check", "recipe.yaml", "layout.dp=3", "--error-format=short"});
+    CHECK(lines.exit_code == 78);
+    CHECK(contains(lines.errors, "command line: `layout.dp=3`: error[E0212]: "));
+    CHECK(contains(lines.errors, ": note: E0212 is also about this\n"));
+    CHECK_FALSE(contains(lines.errors, "nothing was started"));
+    const auto json = run.fulgur({"check", "recipe.yaml", "layout.dp=3", "--error-format=json"});
+    CHECK(json.errors.starts_with("{\"code\":\"E0212\","));
+  }
+
   TEST_CASE("a recipe that is not there is told by its name") {
     const TinyRun run;
     const auto outcome = run.fulgur({"train", "no_such_recipe.yaml"});

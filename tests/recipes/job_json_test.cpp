@@ -47,7 +47,7 @@ TEST_SUITE("recipes/job_json") {
       CHECK(job_hash(other) != job_hash(job));
       const bool identity = field.category == Category::kIdentity;
       CHECK((identity_hash(other) != identity_hash(job)) == identity);
-      const auto differences = identity_differences(job, other);
+      const auto differences = forbidden_differences(job, other);
       REQUIRE(differences.size() == (identity ? 1U : 0U));
       if (identity) CHECK(differences[0].field == field.name);
     }
@@ -99,12 +99,19 @@ TEST_SUITE("recipes/job_json") {
     CHECK(identity_hash(other) == identity_hash(job));
     other.train.batch = 16;
     other.optimizer.learning_rate.peak = 2e-3;
-    const auto differences = identity_differences(job, other);
-    REQUIRE(differences.size() == 2);
-    CHECK(differences[0].field == "train.batch");
-    CHECK(differences[0].a == "8");
-    CHECK(differences[0].b == "16");
-    CHECK(differences[1].a == "0.001");
+    const auto forbidden = forbidden_differences(job, other);
+    REQUIRE(forbidden.size() == 2);
+    CHECK(forbidden[0].field == "train.batch");
+    CHECK(forbidden[0].a == "8");
+    CHECK(forbidden[0].b == "16");
+    CHECK(forbidden[1].a == "0.001");
+    CHECK(differences(job, other).size() == 5);
+    other.resume.allow_change = {"train.batch"};
+    REQUIRE(forbidden_differences(job, other).size() == 1);
+    CHECK(forbidden_differences(job, other)[0].field == "optimizer.learning_rate.peak");
+    other.resume.allow_change.push_back("optimizer.learning_rate.peak");
+    CHECK(forbidden_differences(job, other).empty());
+    CHECK_FALSE(forbidden_differences(other, job).empty());  // only the new recipe can allow it
   }
 
   TEST_CASE("a text that is no complete job is refused by the field that is wrong") {

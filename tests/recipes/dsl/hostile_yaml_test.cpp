@@ -162,6 +162,20 @@ TEST_SUITE("recipes/dsl/hostile_yaml") {
     CHECK(code_of("a: b: c\n") == "E0102");
   }
 
+  TEST_CASE("quotes that are not closed are refused where they begin") {
+    for (const auto* text : {"a: 1\nb: \"x\nc: 2\n", "b: 'x\n", "b: 'it''s", "b: \"\\\"\n",
+                             "b: [1, \"x", "b: &n \"x\n", "\xc3\xa9: '\xc3\xa9\n", "'b: 1\n"}) {
+      CAPTURE(text);
+      CHECK(code_of(text) == "E0102");
+    }
+    for (const auto* text :
+         {"b: 'x'", "b: 'it''s'", "b: \"\\\"\"", "b: &n \"x\"\n", "b: \"\"", "b: \"x\n  y\"\n",
+          "\xc3\xa9: '\xc3\xa9'\n", "b: |\n  'x\n", "b: it's\n", "'b': >-\n  \"\n"}) {
+      CAPTURE(text);
+      CHECK(code_of(text).empty());
+    }
+  }
+
   TEST_CASE("an empty recipe is refused") {
     for (const auto* text : {"", "\n\n", "# only this\n", "   \n"}) {
       CAPTURE(text);

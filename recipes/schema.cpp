@@ -1,0 +1,152 @@
+#include "recipes/schema.hpp"
+
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+
+#include "recipes/canonical.hpp"
+#include "recipes/fields.hpp"
+#include "recipes/reference.hpp"
+
+namespace fulgur {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::string_view kExpression = "[$][{]";
+
+std::string number_pattern(Unit unit) {
+  const std::string multiple = "[kKMGT]|[KMGT]i";
+  std::string suffix;
+  switch (unit) {
+    case Unit::kNone:
+      break;
+    case Unit::kCount:
+      suffix = fmt::format(" *({})?", multiple);
+      break;
+    case Unit::kTokens:
+      suffix = fmt::format(" *({})?( *tokens?)?", multiple);
+      break;
+    case Unit::kBytes:
+      suffix = fmt::format(" *({}|[kKMGT]?B|[KMGT]iB)?", multiple);
+      break;
+    case Unit::kSeconds:
+      suffix = " *(ms|s|min|h|d)?";
+      break;
+  }
+  return fmt::format("^[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?[0-9]+)?{}$", suffix);
+}
+
+json::object pattern(std::string_view expression) {
+  return {{"type", "string"}, {"pattern", expression}};
+}
+
+json::object number_schema(const Field& field, bool integer) {
+  json::object plain = {{"type", integer ? "integer" : "number"}};
+  if (field.range.min != Range{}.min)
+    plain[field.range.open_min ? "exclusiveMinimum" : "minimum"] = field.range.min;
+  if (field.range.max != Range{}.max)
+    plain[field.range.open_max ? "exclusiveMaximum" : "maximum"] = field.range.max;
+  return {{"anyOf", {plain, pattern(number_pattern(field.unit)), pattern(kExpression)}}};
+}
+
+// YAML reads `name: 5` as a number; as a text it is "5".
+json::object text_schema() {
+  return {{"type", {"string", "number", "boolean"}}};
+}
+
+json::object list_of(json::object items) {
+  return {{"type", "array"}, {"items", std::move(items)}, {"maxItems", 10000}};
+}
+
+json::object type_schema(const Field& field) {
+  switch (field.access.type) {
+    case FieldType::kInteger:
+      return number_schema(field, true);
+    case FieldType::kReal:
+      return number_schema(field, false);
+    case FieldType::kText:
+      return text_schema();
+    case FieldType::kChoice: {
+      json::array choices;
+      for (const auto choice : field.access.choices)
+        choices.emplace_back(choice);
+      return {{"anyOf", {json::object{{"enum", std::move(choices)}}, pattern(kExpression)}}};
+    }
+    case FieldType::kIntegers:
+      return list_of(number_schema(field, true));
+    case FieldType::kTexts:
+      return list_of(text_schema());
+  }
+  return {};
+}
+
+json::object field_schema(const Field& field) {
+  auto made = type_schema(field);
+  std::string about(field.help);
+  if (field.presence != Presence::kRequired)
+    about += fmt::format(" Default: {}.", default_text(field));
+  about += fmt::format(" Resume: {}.", resume_text(field.category));
+  made["description"] = about;
+  return made;
+}
+
+struct Section {
+  json::object properties;
+  json::array required;
+  json::object required_below;  // sections with required fields
+};
+
+// What lies below `name`, a section or the whole recipe ("").
+Section section(const std::string& name) {
+  Section made;
+  for (const auto& key : keys_of(name)) {
+    const auto full = name.empty() ? key : name + "." + key;
+    if (const auto* field = find_field(full)) {
+      made.properties[key] = field_schema(*field);
+      if (field->presence == Presence::kRequired) made.required.emplace_back(key);
+      continue;
+    }
+    auto below = section(full);
+    made.properties[key] = {{"type", {"object", "null"}},
+                            {"properties", std::move(below.properties)},
+                            {"additionalProperties", false}};
+    if (below.required.empty() && below.required_below.empty()) continue;
+    made.required.emplace_back(key);
+    made.required_below[key] = {{"type", "object"},
+                                {"required", std::move(below.required)},
+                                {"properties", std::move(below.required_below)}};
+  }
+  return made;
+}
+
+}  // namespace
+
+std::string recipe_schema() {
+  auto whole = section("");
+  whole.properties["extends"] = {
+      {"description", "Recipes that this one changes, relative to this file."},
+      {"anyOf",
+       {json::object{{"type", "string"}},
+        json::object{
+            {"type", "array"}, {"items", json::object{{"type", "string"}}}, {"minItems", 1}}}}};
+  whole.properties["vars"] = {
+      {"description", "Values with names, for expressions: ${vars.width}."},
+      {"type", {"object", "null"}},
+      {"propertyNames", json::object{{"pattern", "^[A-Za-z_][A-Za-z0-9_]*$"}}},
+      {"additionalProperties", json::object{{"type", {"string", "number", "boolean"}}}},
+      {"maxProperties", 1000}};
+  const json::object schema = {
+      {"$schema", "http://json-schema.org/draft-07/schema#"},
+      {"title", "A Fulgur recipe"},
+      {"type", "object"},
+      {"properties", std::move(whole.properties)},
+      {"additionalProperties", false},
+      {"if", {{"required", {"extends"}}}},
+      {"then", true},  // the base may give what is required
+      {"else",
+       {{"required", std::move(whole.required)}, {"properties", std::move(whole.required_below)}}}};
+  return json::serialize(schema) + "\n";
+}
+
+}  // namespace fulgur
