@@ -14,6 +14,9 @@ namespace fulgur {
 
 // Where the workers compute; auto takes CUDA when the worker was built with it and a device is there.
 enum class DeviceKind { kAuto, kCpu, kCuda };
+// Over what workers exchange tensors: auto takes NCCL between GPUs where the worker was built with it, and
+// UCX otherwise; UCX moves a GPU's tensors through the host's memory.
+enum class Transport { kAuto, kNccl, kUcx };
 // The two forms of the load-balancing loss (docs/math.md 1.3): per layer over the micro-batch, or over
 // all layers together.
 enum class AuxLoss { kGshard, kMixtral };
@@ -91,6 +94,18 @@ struct TrainSpec {
   friend bool operator==(const TrainSpec&, const TrainSpec&) = default;
 };
 
+// Stretches of training after the first, which is as TrainSpec says: a list for each of their values, all of
+// one length (recipes/phases.hpp).
+struct PhasesSpec {
+  std::vector<std::int64_t> from;             // tokens seen, ascending
+  std::vector<std::int64_t> sequence_length;  // 0: as before
+  std::vector<std::int64_t> batch;            // 0: as before
+  std::vector<std::int64_t> micro_batch;      // 0: as before
+  std::vector<double> learning_rate;          // at the beginning; -1: not given
+
+  friend bool operator==(const PhasesSpec&, const PhasesSpec&) = default;
+};
+
 // Linear warm-up from 0 to peak, constant, then a cosine from peak to final over decay_tokens from
 // decay_from on; final after that. In tokens, so that batch and steps can change.
 struct LearningRateSpec {
@@ -162,7 +177,8 @@ struct ResumeSpec {
 
 // Where the workers run, and how long silence is forgiven.
 struct ClusterSpec {
-  std::string kind = "local";         // one host, workers as child processes
+  std::string kind = "local";  // one host, workers as child processes
+  Transport transport = Transport::kAuto;
   double heartbeat_seconds = 1;       // between two signs of life of a worker
   double dead_after_seconds = 5;      // without one: the worker is dead
   double comm_timeout_seconds = 300;  // the longest wait of a collective for its peers
@@ -188,6 +204,7 @@ struct Job {
   ModelSpec model;
   DataSpec data;
   TrainSpec train;
+  PhasesSpec phases;
   OptimizerSpec optimizer;
   Layout layout;
   ContextSpec context;

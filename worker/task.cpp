@@ -14,6 +14,7 @@
 #include "runtime/train/trainer.hpp"
 #include "worker/control_host.hpp"
 #include "worker/control_store.hpp"
+#include "worker/library_facts.hpp"
 #include "worker/workplace.hpp"
 
 namespace fulgur {
@@ -87,6 +88,12 @@ std::string export_task(const Assignment& assignment, ControlClient& client) {
   return "complete";
 }
 
+std::string doctor_task(ControlClient& client) {
+  client.enter("doctor");
+  client.send(Print{to_json(gather_library_facts())});
+  return "complete";
+}
+
 std::string do_task(const Assignment& assignment, ControlClient& client, FlightRecorder& recorder) {
   const auto job = job_from_json(assignment.job);
   client.start_heartbeat(seconds(job.cluster.heartbeat_seconds));
@@ -95,6 +102,7 @@ std::string do_task(const Assignment& assignment, ControlClient& client, FlightR
   if (assignment.task == "generate") return generate_task(assignment, job, client);
   if (assignment.task == "import_hf") return import_task(assignment, job, client);
   if (assignment.task == "export_hf") return export_task(assignment, client);
+  if (assignment.task == "doctor") return doctor_task(client);
   throw std::invalid_argument("unknown task " + assignment.task);
 }
 

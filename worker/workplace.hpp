@@ -2,7 +2,6 @@
 
 #include <memory>
 #include <optional>
-#include <stdexcept>
 #include <string>
 
 #include "recipes/job.hpp"
@@ -10,23 +9,16 @@
 #include "runtime/comm/store.hpp"
 #include "runtime/comm/ucx.hpp"
 #include "runtime/train/trainer.hpp"
+#include "worker/placement.hpp"
 
 namespace fulgur {
 
-// A job that breaks a rule, or wants what this machine has not.
-class JobError : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
-
-// Where a worker of a job computes, and over what it exchanges tensors: UCX between processors, NCCL
-// between GPUs, one worker for each.
+// Where a worker of a job computes, and over what it exchanges tensors (worker/placement.hpp has the
+// rule): NCCL between GPUs, or UCX, with staging in page-locked host memory for tensors of a GPU.
 class Workplace {
  public:
-  // Chooses the device: what the job says; with auto the GPUs, if this machine has one for every worker. Not yet with pipeline stages: two
-  // processes with one GPU each waited for each other for ever in their first step.
-  // Throws JobError when the job wants a GPU and there is none for this rank. What is passed
-  // by reference outlives the workplace.
+  // Throws JobError when the job wants what this machine or this build has not. What is passed by
+  // reference outlives the workplace.
   Workplace(const Job& job, Store& store, FlightRecorder& recorder, Rank rank);
 
   Place place() const;
@@ -38,8 +30,8 @@ class Workplace {
   Store& store_;
   FlightRecorder& recorder_;
   Rank rank_;
-  Device device_;
-  std::optional<UcxContext> ucx_;  // on the CPU
+  Placement placement_;
+  std::optional<UcxContext> ucx_;  // where the transport is UCX
 };
 
 }  // namespace fulgur

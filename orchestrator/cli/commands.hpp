@@ -17,6 +17,7 @@ int run_command(const ShowOptions& options);
 int run_command(const VerifyOptions& options);
 int run_command(const ImportOptions& options);
 int run_command(const ExportOptions& options);
+int run_command(const DoctorOptions& options);
 int run_command(const RecipeShowOptions& options);
 int run_command(const RecipeExplainOptions& options);
 int run_command(const RecipeSchemaOptions& options);

@@ -52,6 +52,10 @@ struct ExportOptions {
   std::filesystem::path where;        // a run directory or a checkpoint
   std::filesystem::path destination;  // a folder of Hugging Face transformers
 };
+struct DoctorOptions {
+  std::filesystem::path runs = "runs";  // where run directories are to be
+  bool json = false;
+};
 struct RecipeShowOptions {
   std::filesystem::path recipe;
   std::vector<std::string> overrides;
@@ -77,7 +81,7 @@ struct VersionOptions {};
 
 using Command =
     std::variant<TrainOptions, CheckOptions, ParityOptions, GenerateOptions, ListOptions,
-                 ShowOptions, VerifyOptions, ImportOptions, ExportOptions,
+                 ShowOptions, VerifyOptions, ImportOptions, ExportOptions, DoctorOptions,
                  RecipeShowOptions, RecipeExplainOptions, RecipeSchemaOptions, RecipeDiffOptions,
                  RecipeFormatOptions, VersionOptions>;
 

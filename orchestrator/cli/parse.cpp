@@ -15,6 +15,7 @@ namespace {
 constexpr const char* kAbout = "Fulgur trains models of MiniMax-01's kind from a recipe.";
 constexpr const char* kFooter = R"(
 Examples:
+  fulgur doctor                                           what this machine offers
   fulgur check recipes/quickstart.yaml                    is the recipe right?
   fulgur parity recipes/quickstart.yaml --layout dp=2     does a layout change anything?
   fulgur recipe explain train.batch recipes/quickstart.yaml     what it means, who sets it
@@ -99,6 +100,7 @@ struct Commands {
   VerifyOptions verify;
   ImportOptions import_hf;
   ExportOptions export_hf;
+  DoctorOptions doctor;
   Overrides train_overrides;
   Overrides check_overrides;
   Overrides parity_overrides;
@@ -199,6 +201,13 @@ void declare_exchange(CLI::App& app, Commands& commands) {
   export_hf.add_option("DIR", commands.export_hf.destination, "The folder to make")->required();
 }
 
+void declare_doctor(CLI::App& app, DoctorOptions& options) {
+  auto& doctor = add_command(app, "doctor", "What this machine offers, and what is missing");
+  doctor.add_option("--runs", options.runs, "Where run directories are to be")
+      ->capture_default_str();
+  doctor.add_flag("--json", options.json, "For programs");
+}
+
 std::vector<std::string> names_of(const CLI::App& app, bool options) {
   std::vector<std::string> names;
   for (const auto* command : app.get_subcommands([](const CLI::App*) { return true; }))
@@ -278,6 +287,7 @@ std::optional<Command> chosen(const CLI::App& app, Commands& commands) {
   if (app.got_subcommand("parity")) return commands.parity;
   if (app.got_subcommand("recipe")) return chosen_recipe(innermost(app).get_name(), commands);
   if (app.got_subcommand("generate")) return commands.generate;
+  if (app.got_subcommand("doctor")) return commands.doctor;
   const auto& name = innermost(app).get_name();
   if (name == "ls") return commands.list;
   if (name == "show") return commands.show;
@@ -312,6 +322,7 @@ Parsed parse(int argc, const char* const* argv) {
   declare_generate(app, commands.generate);
   declare_checkpoints(app, commands);
   declare_exchange(app, commands);
+  declare_doctor(app, commands.doctor);
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {

@@ -13,6 +13,18 @@
 namespace fulgur {
 
 int run_single_task(const SingleTask& task) {
+  bool printed = false;
+  const auto exit_code = run_single_task(task, [&printed](const std::string& text) {
+    printed = true;
+    fmt::print("{}", text);
+    std::fflush(stdout);
+  });
+  if (printed) fmt::print("\n");
+  std::fflush(stdout);
+  return exit_code;
+}
+
+int run_single_task(const SingleTask& task, const std::function<void(const std::string&)>& take) {
   CoordinatorSetup setup;
   setup.job = task.job;
   setup.job.layout = {};
@@ -23,15 +35,8 @@ int run_single_task(const SingleTask& task) {
   setup.source = task.source;
   setup.destination = task.destination;
   CoordinatorHooks hooks;
-  bool printed = false;
-  hooks.print = [&printed](const std::string& text) {
-    printed = true;
-    fmt::print("{}", text);
-    std::fflush(stdout);
-  };
+  hooks.print = take;
   const auto result = coordinate(setup, hooks);
-  if (printed) fmt::print("\n");
-  std::fflush(stdout);
   fmt::print(stderr, "{}", explain(result, {}));
   return result.exit_code;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 
 #include "recipes/job.hpp"
@@ -19,5 +20,8 @@ struct SingleTask {
 // Starts a worker for it and prints what it writes on stdout, as it comes. Returns the exit code; a
 // failure has been explained on stderr.
 int run_single_task(const SingleTask& task);
+
+// The same with every text that the worker writes given to `take` instead.
+int run_single_task(const SingleTask& task, const std::function<void(const std::string&)>& take);
 
 }  // namespace fulgur

@@ -19,6 +19,8 @@ inline constexpr std::array<std::string_view, 0> kChoiceNames{};
 template <>
 inline constexpr std::array<std::string_view, 3> kChoiceNames<DeviceKind> = {"auto", "cpu", "cuda"};
 template <>
+inline constexpr std::array<std::string_view, 3> kChoiceNames<Transport> = {"auto", "nccl", "ucx"};
+template <>
 inline constexpr std::array<std::string_view, 2> kChoiceNames<AuxLoss> = {"gshard", "mixtral"};
 template <>
 inline constexpr std::array<std::string_view, 2> kChoiceNames<WeightDecayOn> = {"matrices", "all"};
@@ -60,6 +62,8 @@ constexpr FieldType type_of() {
     return FieldType::kText;
   else if constexpr (std::same_as<T, std::vector<std::int64_t>>)
     return FieldType::kIntegers;
+  else if constexpr (std::same_as<T, std::vector<double>>)
+    return FieldType::kReals;
   else
     return FieldType::kTexts;
 }

@@ -40,6 +40,11 @@ std::vector<Field> operation_fields() {
       {.name = "cluster.kind",
        .access = kMember<&Job::cluster, &ClusterSpec::kind>,
        .help = "local: all workers are processes on this machine."},
+      {.name = "cluster.transport",
+       .access = kMember<&Job::cluster, &ClusterSpec::transport>,
+       .help =
+           "Over what workers exchange tensors: nccl (one GPU a worker), ucx (any device; workers "
+           "may share GPUs); auto: nccl between GPUs where the build has it, ucx otherwise."},
       {.name = "cluster.heartbeat",
        .access = kMember<&Job::cluster, &ClusterSpec::heartbeat_seconds>,
        .unit = Unit::kSeconds,

@@ -52,6 +52,13 @@ std::optional<Finding> cluster_kind_is_known(const Job& job) {
                  "kinds: local"};
 }
 
+std::optional<Finding> nccl_has_gpus(const Job& job) {
+  if (job.cluster.transport != Transport::kNccl || job.device != DeviceKind::kCpu)
+    return std::nullopt;
+  return Finding{"E0256", "NCCL moves tensors between GPUs only, and device is cpu",
+                 "transport: auto or ucx, or device: cuda"};
+}
+
 std::optional<Finding> precision_fits_the_device(const Job& job) {
   if (job.train.precision == Precision::kFloat32 || job.device != DeviceKind::kCpu)
     return std::nullopt;
@@ -100,6 +107,7 @@ std::span<const Rule> run_rules() {
       {{"run_directory"}, run_has_a_directory},
       {{"cluster.dead_after", "cluster.heartbeat"}, death_takes_some_heartbeats},
       {{"cluster.kind"}, cluster_kind_is_known},
+      {{"cluster.transport", "device"}, nccl_has_gpus},
       {{"train.precision", "device"}, precision_fits_the_device},
       {{"sample.tokens", "sample.prompt"}, sample_has_a_prompt},
       {{"resume.allow_change"}, changes_can_be_allowed},

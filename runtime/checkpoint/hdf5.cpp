@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "runtime/checkpoint/files.hpp"
+#include "runtime/checkpoint/hdf5_version.hpp"
 
 namespace fulgur {
 namespace {
@@ -51,6 +52,15 @@ void refuse_dataset(const fs::path& path, const std::string& name, const char* r
 }
 
 }  // namespace
+
+Hdf5Version hdf5_version() {
+  prepare_library();
+  unsigned major = 0, minor = 0, release = 0;
+  hbool_t thread_safe = 0;
+  H5get_libversion(&major, &minor, &release);
+  H5is_library_threadsafe(&thread_safe);
+  return {.number = fmt::format("{}.{}.{}", major, minor, release), .thread_safe = thread_safe};
+}
 
 void Hdf5Check::fail(const char* call) const {
   std::string reason;

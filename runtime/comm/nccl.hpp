@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "runtime/comm/communicator.hpp"
 #include "runtime/comm/store.hpp"
@@ -9,6 +10,9 @@ namespace fulgur {
 
 // Whether this build has NCCL. Without it make_nccl_communicator() throws.
 bool has_nccl() noexcept;
+
+// The version of the library, as "2.28.3"; empty without NCCL.
+std::string nccl_version();
 
 // A communicator of GPU memory over NCCL: one GPU for each rank; the ranks are processes on any
 // hosts, or threads that have each chosen a GPU of their own.

@@ -9,6 +9,10 @@ bool has_nccl() noexcept {
   return false;
 }
 
+std::string nccl_version() {
+  return {};
+}
+
 std::unique_ptr<Communicator> make_nccl_communicator(Store& /*store*/, const Membership& self) {
   throw std::runtime_error("communicator of group " + self.group + ": built without NCCL");
 }
