@@ -36,6 +36,20 @@ inline void check_launch(const char* operation,
   check(cudaGetLastError(), operation, where);
 }
 
+// A function of the driver, found through the runtime: a program that links the driver's library would
+// not start where there is none.
+template <class Function>
+Function driver_function(const char* name) {
+  void* function = nullptr;
+  cudaDriverEntryPointQueryResult found{};
+  check(
+      cudaGetDriverEntryPointByVersion(name, &function, CUDART_VERSION, cudaEnableDefault, &found),
+      name);
+  if (found != cudaDriverEntryPointSuccess)
+    throw CudaError(std::string(name) + ": not in this driver");
+  return reinterpret_cast<Function>(function);
+}
+
 inline cudaStream_t native(const Stream& stream) {
   return static_cast<cudaStream_t>(stream.native());
 }

@@ -106,20 +106,30 @@ __device__ QueryTile find_tile(const Args<Element>& args, std::int64_t tile) {
 
 // As many tiles of kTile queries as any spans could have.
 template <int kTile, class Element>
-unsigned num_query_tiles(const Args<Element>& args) {
-  return grid_size(args.T / kTile + args.num_spans);
+std::int64_t num_query_tiles(const Args<Element>& args) {
+  return args.T / kTile + args.num_spans;
 }
 
+// Which head and which tile a thread block has, of a grid of heads * tiles. The longest work comes first,
+// of all heads: for queries that is the last tile, for keys the first.
+struct HeadAndTile {
+  __device__ explicit HeadAndTile(std::int64_t num_heads)
+      : head(blockIdx.x % num_heads),
+        from_begin(blockIdx.x / num_heads),
+        from_end(gridDim.x / num_heads - 1 - from_begin) {}
+  std::int64_t head, from_begin, from_end;
+};
+
 // Begins to bring `rows` rows of a head to shared memory, zeros behind them and behind its d columns.
-template <int kNumThreads, int kRows, int kDims>
+template <int kNumThreads, class Matrix>
 __device__ void begin_rows(const HeadsOf<Bf16>& x, std::int64_t head, std::int64_t first,
-                           std::int64_t rows, int d, Swizzled<kRows, kDims>& to) {
-  constexpr int kPiecesOfRow = kDims / 8, kRowsAtOnce = kNumThreads / kPiecesOfRow;
+                           std::int64_t rows, int d, Matrix& to) {
+  constexpr int kPiecesOfRow = Matrix::kNumColumns / 8, kRowsAtOnce = kNumThreads / kPiecesOfRow;
   const int column = static_cast<int>(threadIdx.x) % kPiecesOfRow * 8;
   const int top = static_cast<int>(threadIdx.x) / kPiecesOfRow;
   const Bf16* const from = x.row(first, head);
 #pragma unroll
-  for (int i = 0; i < kRows / kRowsAtOnce; ++i) {
+  for (int i = 0; i < Matrix::kNumRows / kRowsAtOnce; ++i) {
     const int row = top + i * kRowsAtOnce;
     const bool inside = row < rows && column < d;
     begin_copy(piece(to, row, column), inside ? from + row * x.token_stride + column : from,
@@ -127,12 +137,13 @@ __device__ void begin_rows(const HeadsOf<Bf16>& x, std::int64_t head, std::int64
   }
 }
 
-inline constexpr float kLog2E = 1.4426950408889634f, kLn2 = 0.6931471805599453f;
-
-// On tensor cores, for rows in whole pieces of 16 bytes and d up to kMostTensorDims. o and lse hold
-// what a query that sees nothing gets already, and delta is there.
+// On tensor cores, for rows in whole pieces of 16 bytes and d up to kMostTensorDims: with Hopper's own
+// products, or with those that older and newer GPUs have too. o and lse hold what a query that sees
+// nothing gets already, and delta is there.
 inline constexpr int kMostTensorDims = 128;
-void launch_forward(const Args<Bf16>& args, Stream& stream, const char* operation);
-void launch_backward(const BackwardArgs<Bf16>& args, Stream& stream, const char* operation);
+void forward_on_hopper(const Args<Bf16>& args, Stream& stream, const char* operation);
+void forward_anywhere(const Args<Bf16>& args, Stream& stream, const char* operation);
+void backward_on_hopper(const BackwardArgs<Bf16>& args, Stream& stream, const char* operation);
+void backward_anywhere(const BackwardArgs<Bf16>& args, Stream& stream, const char* operation);
 
 }  // namespace fulgur::cuda::softmax

@@ -22,7 +22,7 @@ namespace fulgur::cuda {
 using Bf16 = __nv_bfloat16;
 
 struct Sums {
-  float c[4] = {};
+  float c[4];
 };
 struct A {
   std::uint32_t r[4];
@@ -83,6 +83,7 @@ __device__ inline A load_four_transposed(const Bf16* row) {
 template <int kRows, int kColumns>
 struct Swizzled {
   static constexpr int kPiece = 8;  // elements
+  static constexpr int kNumRows = kRows, kNumColumns = kColumns;
   static_assert(kColumns % (8 * kPiece) == 0);
   Bf16 data[kRows * kColumns];
 };

@@ -1,7 +1,7 @@
 #include <cuda_runtime.h>
 
-#include "kernels/cuda_floats.cuh"
-#include "kernels/cuda_launch.cuh"
+#include "kernels/cuda_grouped_matmul.cuh"
+#include "kernels/cuda_wgmma.cuh"
 #include "kernels/grouped_matmul_impl.hpp"
 
 // Plain tiled products with float32 sums, of any sizes; those of bfloat16 go to the tensor cores where
@@ -226,22 +226,54 @@ void queue(const GroupedMatMulWeightGradient& args, Stream& stream) {
   check_launch("grouped_matmul_weight_gradient");
 }
 
+// In bfloat16 on tensor cores. False, with nothing queued, where they do not fit: for rows that are not
+// whole pieces of 16 bytes, and for more groups than they can count.
+bool queue_on_tensor_cores(const Tensor& a, const Tensor& b, const Tensor& offsets,
+                           const Tensor& out, tensor_cores::Product product, Stream& stream,
+                           const char* operation) {
+  using tensor_cores::Product;
+  const auto E = offsets.dims[0] - 1;
+  const bool fits = a.dtype == DType::kBFloat16 && has_whole_pieces(a) && has_whole_pieces(b) &&
+                    has_whole_pieces(out) && a.count() > 0 && b.count() > 0 && E > 0 &&
+                    E <= tensor_cores::kMostGroups;
+  if (!fits) return false;
+  const tensor_cores::Args args{.a = a.as<Bf16>(),
+                                .b = b.as<Bf16>(),
+                                .offsets = offsets.as<std::int32_t>(),
+                                .out = out.data,
+                                .E = E,
+                                .M = a.dims[0],
+                                .rows = product == Product::kWeightGradient ? a.dims[1] : -1,
+                                .columns = out.dims[out.dims.size() - 1],
+                                .terms = product == Product::kWeightGradient ? -1 : a.dims[1]};
+  const auto launch =
+      hopper::is_here() ? tensor_cores::launch_on_hopper : tensor_cores::launch_anywhere;
+  launch(args, product, stream, operation);
+  return true;
+}
+
 }  // namespace
 
 void grouped_matmul(const GroupedMatMul& args, Stream& stream) {
-  if (args.x.dtype == DType::kBFloat16 && tensor_cores::grouped_matmul(args, stream)) return;
+  if (queue_on_tensor_cores(args.x, args.w, args.offsets, args.y, tensor_cores::Product::kForward,
+                            stream, "grouped_matmul"))
+    return;
   with_float_type(args.x.dtype, [&]<class T>(T) { queue<T>(args, stream); });
 }
 
 void grouped_matmul_input_gradient(const GroupedMatMulInputGradient& args, Stream& stream) {
-  const bool is_bf16 = args.dy.dtype == DType::kBFloat16;
-  if (is_bf16 && tensor_cores::grouped_matmul_input_gradient(args, stream)) return;
+  if (queue_on_tensor_cores(args.dy, args.w, args.offsets, args.dx,
+                            tensor_cores::Product::kInputGradient, stream,
+                            "grouped_matmul_input_gradient"))
+    return;
   with_float_type(args.dy.dtype, [&]<class T>(T) { queue<T>(args, stream); });
 }
 
 void grouped_matmul_weight_gradient(const GroupedMatMulWeightGradient& args, Stream& stream) {
-  const bool is_bf16 = args.dy.dtype == DType::kBFloat16;
-  if (is_bf16 && tensor_cores::grouped_matmul_weight_gradient(args, stream)) return;
+  if (queue_on_tensor_cores(args.dy, args.x, args.offsets, args.dw,
+                            tensor_cores::Product::kWeightGradient, stream,
+                            "grouped_matmul_weight_gradient"))
+    return;
   with_float_type(args.dy.dtype, [&]<class T>(T) { queue<T>(args, stream); });
 }
 

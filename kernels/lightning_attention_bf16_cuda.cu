@@ -131,7 +131,7 @@ template <int kDims>
 __device__ void make_outputs(const Shared<kDims>& shared, const Rows<kDims>& rows, int p,
                              Sums (&o)[kRowTiles]) {
   const int top = warp() * 16, g = lane() / 4, t = lane() % 4;
-  Sums scores[kBlock / 8];
+  Sums scores[kBlock / 8] = {};
 #pragma unroll 1
   for (int x = 0; x < kDims; x += 16) {
     const A q = load_a(rows.q, top, x);
@@ -279,7 +279,7 @@ __global__ void __launch_bounds__(kTensorThreads) sweep_kernel(BfSweep args) {
         x.for_each(
             [&](float& sum, int row, int c) { shared.state[row][c] = __float2bfloat16_rn(sum); });
         __syncthreads();
-        Sums o[kRowTiles];
+        Sums o[kRowTiles] = {};
         make_outputs(shared, block, p, o);
         write_outputs(o, args, head, first_of(done), rows, column);
       }

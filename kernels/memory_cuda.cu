@@ -48,30 +48,18 @@ void zero_strided(const Tensor& tensor, Stream& stream) {
                    [=] __device__(std::int64_t i) { target[layout.offset(i)] = 0; });
 }
 
-// A function of the driver, found through the runtime: a program that links the driver's library would
-// not start where there is none.
-template <class Function>
-Function driver(const char* name) {
-  void* function = nullptr;
-  cudaDriverEntryPointQueryResult found{};
-  check(
-      cudaGetDriverEntryPointByVersion(name, &function, CUDART_VERSION, cudaEnableDefault, &found),
-      name);
-  if (found != cudaDriverEntryPointSuccess)
-    throw CudaError(std::string(name) + ": not in this driver");
-  return reinterpret_cast<Function>(function);
-}
-
 // The driver's functions for memory at addresses of one's own choice.
 struct VirtualMemory {
-  decltype(&cuMemAddressReserve) reserve = driver<decltype(reserve)>("cuMemAddressReserve");
-  decltype(&cuMemAddressFree) free = driver<decltype(free)>("cuMemAddressFree");
-  decltype(&cuMemCreate) create = driver<decltype(create)>("cuMemCreate");
-  decltype(&cuMemRelease) release = driver<decltype(release)>("cuMemRelease");
-  decltype(&cuMemMap) map = driver<decltype(map)>("cuMemMap");
-  decltype(&cuMemUnmap) unmap = driver<decltype(unmap)>("cuMemUnmap");
-  decltype(&cuMemSetAccess) set_access = driver<decltype(set_access)>("cuMemSetAccess");
-  decltype(&cuGetErrorString) error_string = driver<decltype(error_string)>("cuGetErrorString");
+  decltype(&cuMemAddressReserve) reserve =
+      driver_function<decltype(reserve)>("cuMemAddressReserve");
+  decltype(&cuMemAddressFree) free = driver_function<decltype(free)>("cuMemAddressFree");
+  decltype(&cuMemCreate) create = driver_function<decltype(create)>("cuMemCreate");
+  decltype(&cuMemRelease) release = driver_function<decltype(release)>("cuMemRelease");
+  decltype(&cuMemMap) map = driver_function<decltype(map)>("cuMemMap");
+  decltype(&cuMemUnmap) unmap = driver_function<decltype(unmap)>("cuMemUnmap");
+  decltype(&cuMemSetAccess) set_access = driver_function<decltype(set_access)>("cuMemSetAccess");
+  decltype(&cuGetErrorString) error_string =
+      driver_function<decltype(error_string)>("cuGetErrorString");
 };
 const VirtualMemory& virtual_memory() {
   static const VirtualMemory functions;

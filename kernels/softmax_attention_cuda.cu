@@ -3,7 +3,7 @@
 #include <type_traits>
 
 #include "kernels/cuda_softmax.cuh"
-#include "kernels/cuda_tensor_cores.cuh"
+#include "kernels/cuda_wgmma.cuh"
 #include "kernels/softmax_attention_impl.hpp"
 
 // FlashAttention-2 (arXiv 2307.08691), on tiles of kTile queries by kTile keys, in plain float32 between
@@ -264,7 +264,7 @@ std::size_t tile_bytes(int d, std::size_t num_tiles) {
 
 template <int kColumns, class T>
 void launch_forward(const Args<T>& args, Stream& stream) {
-  const dim3 grid(softmax::num_query_tiles<kTile>(args), static_cast<unsigned>(args.H));
+  const dim3 grid(grid_size(softmax::num_query_tiles<kTile>(args)), static_cast<unsigned>(args.H));
   const auto bytes = tile_bytes(args.d, 3);
   allow_shared_memory(forward_kernel<kColumns, T>, bytes, kForward);
   forward_kernel<kColumns><<<grid, kThreads, bytes, native(stream)>>>(args);
@@ -274,7 +274,8 @@ void launch_forward(const Args<T>& args, Stream& stream) {
 template <int kColumns, class T>
 void launch_backward(const BackwardArgs<T>& args, Stream& stream) {
   const auto bytes = tile_bytes(args.d, 4);
-  const dim3 queries(softmax::num_query_tiles<kTile>(args), static_cast<unsigned>(args.H));
+  const dim3 queries(grid_size(softmax::num_query_tiles<kTile>(args)),
+                     static_cast<unsigned>(args.H));
   allow_shared_memory(dq_kernel<kColumns, T>, bytes, kBackward);
   dq_kernel<kColumns><<<queries, kThreads, bytes, native(stream)>>>(args);
   check_launch(kBackward);
@@ -327,7 +328,8 @@ void forward(const SoftmaxAttentionForward& args, Stream& stream) {
   if (common.num_spans == 0) return;
   if constexpr (std::is_same_v<T, Bf16>) {
     if (fit_tensor_cores(args.q, args.k, args.v, args.o))
-      return softmax::launch_forward(common, stream, kForward);
+      return hopper::is_here() ? softmax::forward_on_hopper(common, stream, kForward)
+                               : softmax::forward_anywhere(common, stream, kForward);
   }
   with_columns(common.d, kForward,
                [&]<int kColumns>() { launch_forward<kColumns>(common, stream); });
@@ -350,7 +352,8 @@ void backward(const SoftmaxAttentionBackward& args, Stream& stream) {
                             delta.as<float>()};
   if constexpr (std::is_same_v<T, Bf16>) {
     if (fit_tensor_cores(args.q, args.k, args.v, args.o, args.dout, args.dq, args.dk, args.dv))
-      return softmax::launch_backward(all, stream, kBackward);
+      return hopper::is_here() ? softmax::backward_on_hopper(all, stream, kBackward)
+                               : softmax::backward_anywhere(all, stream, kBackward);
   }
   with_columns(common.d, kBackward,
                [&]<int kColumns>() { launch_backward<kColumns>(all, stream); });

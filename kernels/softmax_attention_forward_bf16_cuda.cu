@@ -1,6 +1,6 @@
 #include <cuda_runtime.h>
 
-#include "kernels/cuda_softmax.cuh"
+#include "kernels/cuda_softmax_tiles.cuh"
 
 // FlashAttention-2 (arXiv 2307.08691) of bfloat16 on tensor cores, with float32 sums. A thread block has
 // kQueries queries of one head, a warp 32 of them; the keys and values that they see come by in tiles of
@@ -27,9 +27,12 @@ struct Shared {
 template <int kDims>
 struct Running {
   Sums o[kDown][kDims / 8] = {};
-  float maximum[kDown][2],
-      sum[kDown][2] = {};  // the sums of this lane's columns; scores times log2 e
+  RowSoFar rows[kDown][2];
 };
+
+__device__ int row_of(int m, int half) {
+  return warp() * kOfWarp + 16 * m + 8 * half + lane() / 4;
+}
 
 using Scores = Sums[kDown][kKeys / 8];
 
@@ -55,46 +58,6 @@ __device__ void multiply_keys(const Shared<kDims>& shared, const Swizzled<kKeys,
   }
 }
 
-// The scores of the keys that a row does not see; `seen` of them it sees.
-__device__ void mask(int seen, int half, Sums (&scores)[kKeys / 8]) {
-#pragma unroll
-  for (int n = 0; n < kKeys / 8; ++n) {
-#pragma unroll
-    for (int c = 0; c < 2; ++c) {
-      if (n * 8 + lane() % 4 * 2 + c >= seen) scores[n].c[2 * half + c] = -INFINITY;
-    }
-  }
-}
-
-// Turns the scores of a row into weights, and scales down what it has when its maximum rises.
-template <int kDims>
-__device__ void weigh(Running<kDims>& running, int m, int half, Sums (&scores)[kKeys / 8]) {
-  float raised = running.maximum[m][half];
-#pragma unroll
-  for (int n = 0; n < kKeys / 8; ++n)
-    raised = fmaxf(raised, fmaxf(scores[n].c[2 * half], scores[n].c[2 * half + 1]));
-  raised = fmaxf(raised, __shfl_xor_sync(kAllLanes, raised, 1));
-  raised = fmaxf(raised, __shfl_xor_sync(kAllLanes, raised, 2));
-  const float base = raised == -INFINITY ? 0.0f : raised;  // nothing is seen yet
-  const float shrink = exp2f(running.maximum[m][half] - base);
-  float sum = running.sum[m][half] * shrink;
-#pragma unroll
-  for (int n = 0; n < kKeys / 8; ++n) {
-#pragma unroll
-    for (int c = 2 * half; c < 2 * half + 2; ++c) {
-      scores[n].c[c] = exp2f(scores[n].c[c] - base);
-      sum += scores[n].c[c];
-    }
-  }
-  running.maximum[m][half] = raised;
-  running.sum[m][half] = sum;
-#pragma unroll
-  for (int n = 0; n < kDims / 8; ++n) {
-    running.o[m][n].c[2 * half] *= shrink;
-    running.o[m][n].c[2 * half + 1] *= shrink;
-  }
-}
-
 template <int kDims>
 __device__ void add_values(const Scores& weights, const Swizzled<kKeys, kDims>& v,
                            Running<kDims>& running) {
@@ -117,44 +80,15 @@ __device__ void add_values(const Scores& weights, const Swizzled<kKeys, kDims>& 
   }
 }
 
-template <int kDims>
-__device__ void write(const Args<Bf16>& args, const Running<kDims>& running, std::int64_t head,
-                      std::int64_t first, int num_rows) {
-#pragma unroll
-  for (int m = 0; m < kDown; ++m) {
-#pragma unroll
-    for (int half = 0; half < 2; ++half) {
-      float sum = running.sum[m][half];
-      sum += __shfl_xor_sync(kAllLanes, sum, 1);
-      sum += __shfl_xor_sync(kAllLanes, sum, 2);
-      const int row = warp() * kOfWarp + 16 * m + 8 * half + lane() / 4;
-      if (row >= num_rows) continue;
-      const bool sees_none = sum == 0.0f;  // else it is at least 1, or not a number
-      const float inverse = sees_none ? 0.0f : 1.0f / sum;
-      Bf16* const o = args.o.row(first + row, head);
-#pragma unroll
-      for (int n = 0; n < kDims / 8; ++n) {
-        const int column = n * 8 + lane() % 4 * 2;
-        const auto& x = running.o[m][n];
-        if (column < args.d)
-          store_pair(o + column, inverse * x.c[2 * half], inverse * x.c[2 * half + 1]);
-      }
-      if (lane() % 4 == 0) {
-        const float lse = kLn2 * (running.maximum[m][half] + log2f(sum));
-        args.lse[(first + row) * args.H + head] = sees_none ? -INFINITY : lse;
-      }
-    }
-  }
-}
-
-// One block per tile of queries and head. Late queries see most keys: they come first.
+// One block per tile of queries and head.
 template <int kDims>
 __global__ void __launch_bounds__(kNumThreads, 2) forward_kernel(Args<Bf16> args) {
   extern __shared__ uint4 memory[];
   auto& shared = *reinterpret_cast<Shared<kDims>*>(memory);
-  const auto [span, first, num_rows] = find_tile<kQueries>(args, gridDim.x - 1 - blockIdx.x);
+  const HeadAndTile work(args.H);
+  const auto [span, first, num_rows] = find_tile<kQueries>(args, work.from_end);
   if (first < 0) return;
-  const std::int64_t head = blockIdx.y, kv_head = head / (args.H / args.G);
+  const auto head = work.head, kv_head = head / (args.H / args.G);
   const auto num_keys = span.num_seen(first + num_rows - 1), seen_by_all = span.num_seen(first);
   const auto begin_tile = [&](std::int64_t key) {
     if (key < num_keys) {
@@ -167,50 +101,49 @@ __global__ void __launch_bounds__(kNumThreads, 2) forward_kernel(Args<Bf16> args
   begin_tile(0);
 
   Running<kDims> running;
-  for (auto& row : running.maximum)
-    row[0] = row[1] = -INFINITY;
   const float scale = args.scale * kLog2E;
   for (std::int64_t key = 0; key < num_keys; key += kKeys) {
     const auto& [k, v] = shared.tiles[key / kKeys % 2];
     wait_for_copies();
     __syncthreads();  // this tile is there, and nobody reads the one before
     begin_tile(key + kKeys);
-    Scores scores;
+    Scores scores = {};
     multiply_keys(shared, k, scores);
 #pragma unroll
     for (int m = 0; m < kDown; ++m) {
 #pragma unroll
-      for (auto& x : scores[m]) {
-        for (float& score : x.c)
-          score *= scale;
-      }
-#pragma unroll
       for (int half = 0; half < 2; ++half) {
-        if (key + kKeys > seen_by_all) {
-          const auto row = first + warp() * kOfWarp + 16 * m + 8 * half + lane() / 4;
-          mask(static_cast<int>(min(span.num_seen(row) - key, std::int64_t{kKeys})), half,
-               scores[m]);
-        }
-        weigh(running, m, half, scores[m]);
+        scale_row(scores[m], half, scale);
+        const auto sees =
+            key + kKeys > seen_by_all ? span.num_seen(first + row_of(m, half)) - key : kKeys;
+        const int seen = static_cast<int>(min(sees, std::int64_t{kKeys}));
+        scale_row(running.o[m], half, weigh(scores[m], half, seen, running.rows[m][half]));
       }
     }
     add_values(scores, v, running);
   }
-  write(args, running, head, first, num_rows);
+#pragma unroll
+  for (int m = 0; m < kDown; ++m) {
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const int row = row_of(m, half);
+      write_row(args, running.o[m], half, running.rows[m][half], first + row, head, row < num_rows);
+    }
+  }
 }
 
 template <int kDims>
 void launch_for(const Args<Bf16>& args, Stream& stream, const char* operation) {
   constexpr auto kBytes = sizeof(Shared<kDims>);
   allow_shared_memory(forward_kernel<kDims>, kBytes, operation);
-  const dim3 grid(num_query_tiles<kQueries>(args), static_cast<unsigned>(args.H));
+  const auto grid = grid_size(num_query_tiles<kQueries>(args) * args.H);
   forward_kernel<kDims><<<grid, kNumThreads, kBytes, native(stream)>>>(args);
   check_launch(operation);
 }
 
 }  // namespace
 
-void launch_forward(const Args<Bf16>& args, Stream& stream, const char* operation) {
+void forward_anywhere(const Args<Bf16>& args, Stream& stream, const char* operation) {
   if (args.d <= 64) return launch_for<64>(args, stream, operation);
   return launch_for<kMostTensorDims>(args, stream, operation);
 }

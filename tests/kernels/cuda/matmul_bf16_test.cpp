@@ -77,7 +77,8 @@ TEST_SUITE("kernels/cuda/matmul_bf16") {
             CAPTURE(gap);
             Case c(M, N, K, a_is, b_is, gap);
             CHECK(c.both.repeats());
-            CHECK(c.rounded.error() < test::rounding_bound(M * N));
+            const double roundings = gap == 0 ? std::sqrt(2.0) : 1.0;  // where much is added
+            CHECK(c.rounded.error() < roundings * test::rounding_bound(M * N));
             CHECK(c.sums.error() < 4 * test::tolerance(DType::kFloat32, K));
           }
         }
