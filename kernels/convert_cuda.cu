@@ -14,9 +14,16 @@ void convert_elements(const Convert& args, Stream& stream) {
   }
   const auto* x = args.x.as<From>();
   auto* y = args.y.as<To>();
-  for_each_element(args.x.count(), stream, "convert", [=] __device__(std::int64_t i) {
-    store(to_float(y[i]) + to_float(x[i]), &y[i]);
-  });
+  using Smaller = std::conditional_t<sizeof(From) < sizeof(To), From, To>;
+  for_each_row_pack<Smaller>(1, args.x.count(), is_aligned(args.x) && is_aligned(args.y), stream,
+                             "convert", [=] __device__(std::int64_t, std::int64_t i, auto size) {
+                               constexpr int N = decltype(size)::value;
+                               const auto more = load_pack<N>(x + i);
+                               auto sum = load_pack<N>(y + i);
+                               for (int j = 0; j < N; ++j)
+                                 store(to_float(sum.at[j]) + to_float(more.at[j]), &sum.at[j]);
+                               store_pack(sum, y + i);
+                             });
 }
 
 }  // namespace

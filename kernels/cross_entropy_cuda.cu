@@ -1,8 +1,7 @@
 #include <cuda_runtime.h>
 
 #include "kernels/cross_entropy_impl.hpp"
-#include "kernels/cuda_floats.cuh"
-#include "kernels/cuda_launch.cuh"
+#include "kernels/cuda_packs.cuh"
 
 namespace fulgur::cuda {
 namespace {
@@ -21,23 +20,34 @@ struct Partition {
   float largest = -INFINITY;
   double sum = 0;
 
-  __device__ void add(float x) {
-    if (x > largest) {
-      sum *= static_cast<double>(expf(largest - x));
-      largest = x;
+  // No number is less than minus infinity, and as a maximum it takes nothing off.
+  __device__ float shift() const { return largest == -INFINITY ? 0.0f : largest; }
+
+  template <int N, class T>
+  __device__ void add(const Pack<T, N>& x) {
+    float greatest = largest;
+    for (int j = 0; j < N; ++j)
+      greatest = fmaxf(greatest, to_float(x.at[j]));
+    if (greatest > largest) {
+      sum *= static_cast<double>(expf(largest - greatest));
+      largest = greatest;
     }
-    if (x > -INFINITY) sum += static_cast<double>(expf(x - largest));
+    float more = 0;
+    for (int j = 0; j < N; ++j)
+      more += expf(to_float(x.at[j]) - shift());
+    sum += static_cast<double>(more);
   }
 };
 
-template <class T>
+template <int N, class T>
 __global__ void forward_kernel(const T* logits, const std::int32_t* labels, float* lse,
                                float* target, std::int64_t V, std::int32_t first_id) {
   const auto t = blockIdx.x;
   const T* row = logits + t * V;
   Partition part;
-  for (std::int64_t v = threadIdx.x; v < V; v += blockDim.x)
-    part.add(to_float(row[v]));
+#pragma unroll 4
+  for (auto v = std::int64_t{threadIdx.x} * N; v < V; v += kRowThreads * N)
+    part.add(load_pack<N>(row + v));
   const float largest = block_max(part.largest);
   // A thread without a number has a maximum of -infinity and adds nothing.
   const double sum = block_sum(part.sum * static_cast<double>(expf(part.largest - largest)));
@@ -56,16 +66,20 @@ struct Backward {
   float scale;
   std::int32_t first_id;
 };
-template <class T>
+template <int N, class T>
 __global__ void backward_kernel(Backward<T> args) {
   const auto t = blockIdx.x;
   T* row = args.logits + t * args.V;
   const auto label = args.labels[t];
   const auto column = column_of(label, args.first_id, args.V);
   const float lse = args.lse[t];
-  for (std::int64_t v = threadIdx.x; v < args.V; v += blockDim.x) {
-    const float p = args.scale * expf(to_float(row[v]) - lse);
-    store(label == kIgnoredLabel ? 0.0f : v == column ? p - args.scale : p, &row[v]);
+  for (auto v = std::int64_t{threadIdx.x} * N; v < args.V; v += kRowThreads * N) {
+    auto pack = load_pack<N>(row + v);
+    for (int j = 0; j < N; ++j) {
+      const float p = args.scale * expf(to_float(pack.at[j]) - lse);
+      store(label == kIgnoredLabel ? 0.0f : v + j == column ? p - args.scale : p, &pack.at[j]);
+    }
+    store_pack(pack, row + v);
   }
 }
 
@@ -91,27 +105,38 @@ __global__ void combine_kernel(const float* parts, float* lse, std::int64_t P, s
   lse[t] = largest + logf(sum);
 }
 
+// Calls body(logits, size) with the elements and the size of the packs that the rows can be moved in.
+template <class Body>
+void with_row_packs(const Tensor& logits, const Body& body) {
+  with_float_type(logits.dtype, [&](auto element) {
+    using T = decltype(element);
+    with_pack_size<T>(fits_packs<T>(logits.dims[1], {logits}),
+                      [&](auto size) { body(logits.as<T>(), size); });
+  });
+}
+
 }  // namespace
 
 void cross_entropy_forward(const CrossEntropyForward& args, Stream& stream) {
-  with_float_type(args.logits.dtype, [&](auto element) {
-    forward_kernel<<<grid_size(args.logits.dims[0]), kRowThreads, 0, native(stream)>>>(
-        args.logits.as<decltype(element)>(), args.labels.as<std::int32_t>(), args.lse.as<float>(),
-        args.target.as<float>(), args.logits.dims[1], args.first_id);
+  const auto T = args.logits.dims[0], V = args.logits.dims[1];
+  with_row_packs(args.logits, [&](auto* logits, auto size) {
+    forward_kernel<decltype(size)::value><<<grid_size(T), kRowThreads, 0, native(stream)>>>(
+        logits, args.labels.as<std::int32_t>(), args.lse.as<float>(), args.target.as<float>(), V,
+        args.first_id);
     check_launch("cross_entropy_forward");
   });
 }
 
 void cross_entropy_backward(const CrossEntropyBackward& args, Stream& stream) {
-  with_float_type(args.logits.dtype, [&](auto element) {
-    using T = decltype(element);
-    const Backward<T> backward{.logits = args.logits.as<T>(),
+  with_row_packs(args.logits, [&]<class T>(T* logits, auto size) {
+    const Backward<T> backward{.logits = logits,
                                .labels = args.labels.as<std::int32_t>(),
                                .lse = args.lse.as<float>(),
                                .V = args.logits.dims[1],
                                .scale = args.scale,
                                .first_id = args.first_id};
-    backward_kernel<<<grid_size(args.logits.dims[0]), kRowThreads, 0, native(stream)>>>(backward);
+    backward_kernel<decltype(size)::value>
+        <<<grid_size(args.logits.dims[0]), kRowThreads, 0, native(stream)>>>(backward);
     check_launch("cross_entropy_backward");
   });
 }

@@ -85,14 +85,17 @@ __global__ void elements_kernel(std::int64_t n, Body body) {
     body(i);
 }
 
+// Blocks of kThreads that go through n elements together: more are no faster than several elements a thread.
+inline unsigned num_element_blocks(std::int64_t n) {
+  constexpr std::int64_t kMostBlocks = 132 * 16;
+  return static_cast<unsigned>(std::min(divide_up(n, kThreads), kMostBlocks));
+}
+
 // Queues body(i), a device function, for i = 0 .. n-1 in any order.
 template <class Body>
 void for_each_element(std::int64_t n, const Stream& stream, const char* operation, Body body) {
   if (n == 0) return;
-  constexpr std::int64_t kMostBlocks =
-      132 * 16;  // more are no faster: threads take several elements
-  const auto blocks = static_cast<unsigned>(std::min(divide_up(n, kThreads), kMostBlocks));
-  elements_kernel<<<blocks, kThreads, 0, native(stream)>>>(n, body);
+  elements_kernel<<<num_element_blocks(n), kThreads, 0, native(stream)>>>(n, body);
   check_launch(operation);
 }
 

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <initializer_list>
+#include <type_traits>
 
 #include "kernels/cuda_floats.cuh"
 #include "kernels/cuda_launch.cuh"
@@ -9,10 +12,11 @@
 // element.
 namespace fulgur::cuda {
 
-inline constexpr std::int64_t kPackBytes = 16;
+inline constexpr std::size_t kPackBytes = 16;
 
+// N neighbouring elements; more than 16 bytes are several accesses.
 template <class T, int N>
-struct alignas(N * sizeof(T)) Pack {
+struct alignas(std::min<std::size_t>(N * sizeof(T), kPackBytes)) Pack {
   T at[N];
 };
 template <int N, class T>
@@ -29,14 +33,22 @@ template <int N>
 struct PackSize {
   static constexpr int value = N;
 };
+template <class T>
+inline constexpr int kMostOfPack = static_cast<int>(kPackBytes / sizeof(T));
+
 inline bool is_aligned(const Tensor& tensor) {
   return reinterpret_cast<std::uintptr_t>(tensor.data) % kPackBytes == 0;
+}
+// Whether the rows of dense tensors can be moved in packs of kMostOfPack<T>.
+template <class T>
+bool fits_packs(std::int64_t columns, std::initializer_list<Tensor> tensors) {
+  return columns % kMostOfPack<T> == 0 && std::all_of(tensors.begin(), tensors.end(), is_aligned);
 }
 // Calls body(PackSize<N>{}): the largest N for elements T if `fits`, else 1.
 template <class T, class Body>
 void with_pack_size(bool fits, const Body& body) {
   if (fits) {
-    body(PackSize<static_cast<int>(kPackBytes / sizeof(T))>{});
+    body(PackSize<kMostOfPack<T>>{});
   } else {
     body(PackSize<1>{});
   }
@@ -78,8 +90,8 @@ void map(const Tensor (&in)[kIn], const Tensor (&out)[kOut], const Stream& strea
   const auto n = in[0].count();
   if (n == 0) return;
   Columns<In, Out, kIn, kOut> columns{};
-  constexpr std::int64_t kMost = kPackBytes / static_cast<std::int64_t>(sizeof(In));
-  bool fits = sizeof(In) == sizeof(Out) && n % kMost == 0;
+  using Smaller = std::conditional_t<sizeof(In) < sizeof(Out), In, Out>;
+  bool fits = n % kMostOfPack<Smaller> == 0;
   for (int c = 0; c < kIn; ++c) {
     columns.in[c] = in[c].template as<In>();
     fits = fits && is_aligned(in[c]);
@@ -88,12 +100,9 @@ void map(const Tensor (&in)[kIn], const Tensor (&out)[kOut], const Stream& strea
     columns.out[c] = out[c].template as<Out>();
     fits = fits && is_aligned(out[c]);
   }
-  with_pack_size<In>(fits, [&](auto size) {
+  with_pack_size<Smaller>(fits, [&](auto size) {
     constexpr int N = decltype(size)::value;
-    constexpr std::int64_t kMostBlocks = 132 * 16;
-    const auto blocks = std::min(divide_up(n, std::int64_t{kThreads} * N), kMostBlocks);
-    map_kernel<N>
-        <<<static_cast<unsigned>(blocks), kThreads, 0, native(stream)>>>(columns, n, function);
+    map_kernel<N><<<num_element_blocks(n / N), kThreads, 0, native(stream)>>>(columns, n, function);
     check_launch(operation);
   });
 }
@@ -111,14 +120,12 @@ template <class T, class Body>
 void for_each_row_pack(std::int64_t rows, std::int64_t columns, bool aligned, const Stream& stream,
                        const char* operation, const Body& body) {
   if (rows == 0 || columns == 0) return;
-  const bool fits = aligned && columns % (kPackBytes / static_cast<std::int64_t>(sizeof(T))) == 0;
+  const bool fits = aligned && columns % kMostOfPack<T> == 0;
   with_pack_size<T>(fits, [&](auto size) {
     constexpr int N = decltype(size)::value;
-    constexpr std::int64_t kMostBlocks = 132 * 16;
     const auto packs = rows * columns / N;
-    const auto blocks = std::min(divide_up(packs, kThreads), kMostBlocks);
     row_packs_kernel<N>
-        <<<static_cast<unsigned>(blocks), kThreads, 0, native(stream)>>>(packs, columns / N, body);
+        <<<num_element_blocks(packs), kThreads, 0, native(stream)>>>(packs, columns / N, body);
     check_launch(operation);
   });
 }

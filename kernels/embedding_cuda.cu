@@ -1,7 +1,6 @@
 #include <cuda_runtime.h>
 
-#include "kernels/cuda_floats.cuh"
-#include "kernels/cuda_launch.cuh"
+#include "kernels/cuda_packs.cuh"
 #include "kernels/embedding_impl.hpp"
 
 //   T tokens, V rows of the part of the table, C columns
@@ -20,7 +19,7 @@ struct Backward {
 // One block per token. The block of the first token with an id adds up all tokens with that id, in rising
 // order; the others have nothing to do. Finding out costs T^2 comparisons of small numbers that stay in the
 // cache, and saves a sort.
-template <class T>
+template <int N, class T>
 __global__ void backward_kernel(Backward<T> args) {
   __shared__ std::int32_t same[kThreads];  // tokens of one window that have the id, in rising order
   __shared__ int num_of_warps[kThreads / kWarp];
@@ -49,11 +48,14 @@ __global__ void backward_kernel(Backward<T> args) {
     if (is_same) same[before + __popc(of_warp & ((1u << lane) - 1))] = static_cast<int>(t);
     __syncthreads();
     if (all > 0) {
-      for (std::int64_t c = threadIdx.x; c < args.C; c += blockDim.x) {
-        float sum = dweight[c];
-        for (int i = 0; i < all; ++i)
-          sum += to_float(args.dy[same[i] * args.C + c]);
-        dweight[c] = sum;
+      for (auto c = std::int64_t{threadIdx.x} * N; c < args.C; c += kThreads * N) {
+        auto sum = load_pack<N>(dweight + c);
+        for (int i = 0; i < all; ++i) {
+          const auto dy = load_pack<N>(args.dy + same[i] * args.C + c);
+          for (int j = 0; j < N; ++j)
+            sum.at[j] += to_float(dy.at[j]);
+        }
+        store_pack(sum, dweight + c);
       }
     }
     __syncthreads();
@@ -67,10 +69,15 @@ void forward_of(const EmbeddingForward& args, Stream& stream) {
   const auto* ids = args.ids.as<std::int32_t>();
   const auto* weight = args.weight.as<T>();
   auto* y = args.y.as<T>();
-  for_each_element(args.y.count(), stream, "embedding_forward", [=] __device__(std::int64_t i) {
-    const auto row = std::int64_t{ids[i / C]} - first_id;
-    y[i] = row >= 0 && row < V ? weight[row * C + i % C] : T(0.0f);
-  });
+  for_each_row_pack<T>(args.ids.dims[0], C, is_aligned(args.weight) && is_aligned(args.y), stream,
+                       "embedding_forward",
+                       [=] __device__(std::int64_t t, std::int64_t c, auto size) {
+                         constexpr int N = decltype(size)::value;
+                         const auto row = std::int64_t{ids[t]} - first_id;
+                         Pack<T, N> pack = {};
+                         if (row >= 0 && row < V) pack = load_pack<N>(weight + row * C + c);
+                         store_pack(pack, y + t * C + c);
+                       });
 }
 
 template <class T>
@@ -82,8 +89,11 @@ void backward_of(const EmbeddingBackward& args, Stream& stream) {
                              .V = args.dweight.dims[0],
                              .C = args.dweight.dims[1],
                              .first_id = args.first_id};
-  backward_kernel<<<grid_size(backward.tokens), kThreads, 0, native(stream)>>>(backward);
-  check_launch("embedding_backward");
+  with_pack_size<T>(fits_packs<T>(backward.C, {args.dy, args.dweight}), [&](auto size) {
+    backward_kernel<decltype(size)::value>
+        <<<grid_size(backward.tokens), kThreads, 0, native(stream)>>>(backward);
+    check_launch("embedding_backward");
+  });
 }
 
 }  // namespace

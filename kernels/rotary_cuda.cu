@@ -7,6 +7,22 @@
 namespace fulgur::cuda {
 namespace {
 
+constexpr int kHeadsAtOnce = 8;
+
+// The pair j of so many heads: all are read before the first is written, so that they travel together.
+template <int kHeads, class T>
+__device__ void turn(T* x, std::int64_t head_stride, std::int64_t half, float c, float s) {
+  float a[kHeads], b[kHeads];
+  for (int h = 0; h < kHeads; ++h) {
+    a[h] = to_float(x[h * head_stride]);
+    b[h] = to_float(x[h * head_stride + half]);
+  }
+  for (int h = 0; h < kHeads; ++h) {
+    store(a[h] * c - b[h] * s, &x[h * head_stride]);
+    store(a[h] * s + b[h] * c, &x[h * head_stride + half]);
+  }
+}
+
 // One thread per token and pair: it turns that pair of every head, so that the angle, in float64, is made
 // once. Neighbouring threads have neighbouring pairs.
 template <class T>
@@ -22,12 +38,12 @@ void rotary_of(const Rotary& args, Stream& stream) {
     double sine = 0, cosine = 0;
     sincos(positions[t] * pow(base, -2.0 * static_cast<double>(j) / rotary_dim), &sine, &cosine);
     const float c = static_cast<float>(cosine), s = sign * static_cast<float>(sine);
-    for (std::int64_t h = 0; h < H; ++h) {
-      T* pair = x + t * token_stride + h * head_stride + j;
-      const float a = to_float(pair[0]), b = to_float(pair[half]);
-      store(a * c - b * s, &pair[0]);
-      store(a * s + b * c, &pair[half]);
-    }
+    T* const first = x + t * token_stride + j;
+    std::int64_t h = 0;
+    for (; h + kHeadsAtOnce <= H; h += kHeadsAtOnce)
+      turn<kHeadsAtOnce>(first + h * head_stride, head_stride, half, c, s);
+    for (; h < H; ++h)
+      turn<1>(first + h * head_stride, head_stride, half, c, s);
   });
 }
 

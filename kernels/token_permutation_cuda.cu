@@ -100,66 +100,80 @@ void gather_rows(const Tensor& y_tensor, const Tensor& rows_tensor, const float*
                        });
 }
 
-// y[r] = weights[slots[r]] x[slots[r] / k], every weight 1 when weights is null; zeros in unused rows.
 template <class T>
-void spread_rows(const Tensor& x_tensor, const Tensor& slots_tensor, const float* weights,
-                 std::int64_t k, const Tensor& y_tensor, Stream& stream) {
-  const auto C = y_tensor.dims[1];
-  const auto* slots = slots_tensor.as<std::int32_t>();
-  const auto* x = x_tensor.as<T>();
-  auto* y = y_tensor.as<T>();
-  for_each_row_pack<T>(y_tensor.dims[0], C, is_aligned(y_tensor) && is_aligned(x_tensor), stream,
-                       "permute", [=] __device__(std::int64_t r, std::int64_t c, auto size) {
+void permute_forward_of(const PermuteForward& args, Stream& stream) {
+  const auto C = args.y.dims[1], k = args.k;
+  const auto* slots = args.slots.as<std::int32_t>();
+  const auto* x = args.x.as<T>();
+  auto* y = args.y.as<T>();
+  for_each_row_pack<T>(args.y.dims[0], C, is_aligned(args.y) && is_aligned(args.x), stream,
+                       "permute_forward",
+                       [=] __device__(std::int64_t r, std::int64_t c, auto size) {
                          constexpr int N = decltype(size)::value;
                          const auto slot = slots[r];
                          Pack<T, N> pack = {};
                          if (slot >= 0) pack = load_pack<N>(x + slot / k * C + c);
-                         if (slot >= 0 && weights != nullptr) {
-                           for (int j = 0; j < N; ++j)
-                             store(weights[slot] * to_float(pack.at[j]), &pack.at[j]);
-                         }
                          store_pack(pack, y + r * C + c);
                        });
 }
 
 template <class T>
-struct Dots {
+struct Combination {
   const T *dout, *y;
-  const std::int32_t* rows;
+  const std::int32_t *rows, *slots;
+  const float* weights;
+  T* dy;
   float* dweights;
   std::int64_t M, k, C;
 };
 
-// One warp per assignment.
-template <class T>
-__global__ void dots_kernel(Dots<T> args) {
-  const auto i = std::int64_t{blockIdx.x} * kWarpsOfBlock + threadIdx.x / kWarp;
+// One warp per row.
+template <int N, class T>
+__global__ void combine_backward_kernel(Combination<T> args) {
+  const auto r = std::int64_t{blockIdx.x} * kWarpsOfBlock + threadIdx.x / kWarp;
   const auto lane = threadIdx.x % kWarp;
-  if (i >= args.M) return;
-  const auto row = args.rows[i];
+  if (r >= args.M) return;
+  const std::int64_t slot = args.slots[r];
+  const float weight = slot >= 0 ? args.weights[slot] : 0.0f;
+  const T *dout = args.dout + (slot >= 0 ? slot / args.k * args.C : 0), *y = args.y + r * args.C;
+  T* const dy = args.dy + r * args.C;
   double sum = 0;
-  if (row >= 0) {
-    const T *dout = args.dout + i / args.k * args.C, *y = args.y + row * args.C;
-    for (std::int64_t c = lane; c < args.C; c += kWarp)
-      sum += static_cast<double>(to_float(dout[c])) * static_cast<double>(to_float(y[c]));
-    sum = warp_sum(sum);
+  for (auto c = std::int64_t{lane} * N; c < args.C; c += kWarp * N) {
+    Pack<T, N> out = {};
+    if (slot >= 0) {
+      const auto through = load_pack<N>(dout + c), own = load_pack<N>(y + c);
+      for (int j = 0; j < N; ++j) {
+        const float d = to_float(through.at[j]);
+        sum += static_cast<double>(d) * static_cast<double>(to_float(own.at[j]));
+        store(weight * d, &out.at[j]);
+      }
+    }
+    store_pack(out, dy + c);
   }
-  if (lane == 0) args.dweights[i] = static_cast<float>(sum);
+  sum = warp_sum(sum);
+  if (lane == 0 && slot >= 0) args.dweights[slot] = static_cast<float>(sum);
+  if (lane == 0 && args.rows[r] < 0) args.dweights[r] = 0;  // r as an assignment: it was dropped
 }
 
 template <class T>
 void combine_backward_of(const CombineBackward& args, Stream& stream) {
-  const auto M = args.slots.dims[0], k = args.rows.dims[1];
-  spread_rows<T>(args.dout, args.slots, args.weights.as<float>(), k, args.dy, stream);
-  const Dots<T> dots{.dout = args.dout.as<T>(),
-                     .y = args.y.as<T>(),
-                     .rows = args.rows.as<std::int32_t>(),
-                     .dweights = args.dweights.as<float>(),
-                     .M = M,
-                     .k = k,
-                     .C = args.dout.dims[1]};
-  dots_kernel<<<grid_size(divide_up(M, kWarpsOfBlock)), kThreads, 0, native(stream)>>>(dots);
-  check_launch("combine_backward");
+  const Combination<T> combination{.dout = args.dout.as<T>(),
+                                   .y = args.y.as<T>(),
+                                   .rows = args.rows.as<std::int32_t>(),
+                                   .slots = args.slots.as<std::int32_t>(),
+                                   .weights = args.weights.as<float>(),
+                                   .dy = args.dy.as<T>(),
+                                   .dweights = args.dweights.as<float>(),
+                                   .M = args.slots.dims[0],
+                                   .k = args.rows.dims[1],
+                                   .C = args.dout.dims[1]};
+  const bool fits = fits_packs<T>(combination.C, {args.dout, args.y, args.dy});
+  with_pack_size<T>(fits, [&](auto size) {
+    combine_backward_kernel<decltype(size)::value>
+        <<<grid_size(divide_up(combination.M, kWarpsOfBlock)), kThreads, 0, native(stream)>>>(
+            combination);
+    check_launch("combine_backward");
+  });
 }
 
 }  // namespace
@@ -192,9 +206,8 @@ void sort_by_expert(const SortByExpert& args, Stream& stream) {
 }
 
 void permute_forward(const PermuteForward& args, Stream& stream) {
-  with_float_type(args.x.dtype, [&](auto element) {
-    spread_rows<decltype(element)>(args.x, args.slots, nullptr, args.k, args.y, stream);
-  });
+  with_float_type(args.x.dtype,
+                  [&](auto element) { permute_forward_of<decltype(element)>(args, stream); });
 }
 
 void permute_backward(const PermuteBackward& args, Stream& stream) {

@@ -11,11 +11,13 @@ using benchmark::State;
 using test::Bench;
 
 // args: T, H, d
+template <DType kDType>
 void bm_rotary(State& state) {
   Bench bench(state);
   const auto T = state.range(0), H = state.range(1), d = state.range(2);
-  const Rotary args{
-      .x = bench.floats({T, H, d}), .positions = bench.ints({T}, T), .rotary_dim = d / 2};
+  const Rotary args{.x = bench.numbers_of(kDType, {T, H, d}),
+                    .positions = bench.ints({T}, T),
+                    .rotary_dim = d / 2};
   bench.run(rotary, args);
   bench.moves({args.x});  // half of the dims, read and written
 }
@@ -140,7 +142,8 @@ void bm_softmax_attention_backward(State& state) {
   bench.calculates(c.products(5));
 }
 const bool kRegistered = test::register_kernels({
-    {"bm_rotary", bm_rotary, {{256, 4, 64}, {2048, 8, 128}}, {{16384, 16, 128}}},
+    {"bm_rotary", bm_rotary<DType::kFloat32>, {{256, 4, 64}, {2048, 8, 128}}, {{16384, 16, 128}}},
+    {"bm_rotary_bf16", bm_rotary<DType::kBFloat16>, {}, {{16384, 16, 128}}},
     {"bm_lightning_state_forward",
      bm_lightning_state_forward<DType::kFloat32>,
      {{256, 4, 64}, {2048, 4, 128}},

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <cstdint>
 #include <cstring>
+#include <type_traits>
+#include <vector>
 
 #include "tests/support/devices.hpp"
 
@@ -32,6 +35,7 @@ class TwinRounded final : public TwinBase {
   std::vector<float> on_gpu() {
     return floats(download<std::uint16_t>(on(Device::kCuda), devices_.gpu()));
   }
+  bool is_equal() { return on_gpu() == on_cpu(); }
   double error() { return relative_error(on_gpu(), on_cpu()); }
 
   void reset_gpu(Stream& gpu) override { upload(bits_.values, on(Device::kCuda), gpu); }
@@ -56,5 +60,12 @@ class TwinRounded final : public TwinBase {
   Buffer buffer_;
   BothDevices& devices_;
 };
+
+// The error allowed to `count` results of an operation on twins of this kind, which calculates in float32
+// with an error of `calculated`: one rounding to bfloat16 comes to it where the GPU stores that.
+template <class TwinKind>
+double error_bound(double calculated, std::int64_t count) {
+  return std::is_same_v<TwinKind, TwinRounded> ? calculated + rounding_bound(count) : calculated;
+}
 
 }  // namespace fulgur::test
