@@ -1,28 +1,23 @@
-#include <bit>
-#include <cmath>
 #include <cstdint>
 
+#include "kernels/bfloat16.hpp"
 #include "kernels/convert_impl.hpp"
 
 namespace fulgur::cpu {
 namespace {
 
-// bfloat16 is the upper half of a float32.
 float to_float(float x) {
   return x;
 }
-float to_float(std::uint16_t bits) {
-  return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
+float to_float(std::uint16_t x) {
+  return from_bfloat16(x);
 }
 
 void store(float x, float* to) {
   *to = x;
 }
 void store(float x, std::uint16_t* to) {
-  constexpr std::uint32_t kQuiet = 0x40;  // keeps a NaN one when its lower half is cut off
-  const auto bits = std::bit_cast<std::uint32_t>(x);
-  const auto rounded = bits + 0x7fff + (bits >> 16 & 1);
-  *to = static_cast<std::uint16_t>(std::isnan(x) ? bits >> 16 | kQuiet : rounded >> 16);
+  *to = to_bfloat16(x);
 }
 
 template <class From, class To>

@@ -7,6 +7,8 @@
 #include <string>
 #include <type_traits>
 
+#include "kernels/bfloat16.hpp"
+
 namespace fulgur {
 namespace {
 
@@ -45,6 +47,15 @@ void combine_blocks(std::span<const void* const> sources, T* out, std::int64_t c
   }
 }
 
+void sum_bfloat16(std::span<const void* const> sources, void* out, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    float sum = 0;
+    for (const void* source : sources)
+      sum += from_bfloat16(static_cast<const std::uint16_t*>(source)[i]);
+    static_cast<std::uint16_t*>(out)[i] = to_bfloat16(sum);
+  }
+}
+
 template <class T>
 void combine_as(ReduceOp op, std::span<const void* const> sources, void* out, std::int64_t count) {
   auto* typed = static_cast<T*>(out);
@@ -70,6 +81,8 @@ void combine(ReduceOp op, DType dtype, std::span<const void* const> sources, voi
     case DType::kInt64:
       return combine_as<std::int64_t>(op, sources, out, count);
     case DType::kBFloat16:
+      if (op == ReduceOp::kSum) return sum_bfloat16(sources, out, count);
+      break;
     case DType::kUInt8:
       break;
   }

@@ -116,7 +116,7 @@ void Communicator::reduce_scatter_v(const Tensor& in, const Tensor& out,
   check_stream(kKind, stream);
   check_tensor(kKind, "in", in);
   check_tensor(kKind, "out", out);
-  check_dtype(kKind, in.dtype, {DType::kFloat32, DType::kFloat64});
+  check_dtype(kKind, in.dtype, {DType::kFloat32, DType::kFloat64, DType::kBFloat16});
   check_counts(kKind, "counts", counts, in.count());
   check_count(kKind, "out", out, counts[static_cast<std::size_t>(rank_)]);
   check_pair(kKind, in, out);

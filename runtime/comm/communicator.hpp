@@ -97,7 +97,8 @@ class Communicator {
                     Stream& stream, std::string_view what = {});
 
   // out = this rank's part of the sum of all ins; in.count() = size() out.count(). float32,
-  // float64. Cost: (n-1)/n bytes(in).
+  // float64; bfloat16, added up in float32 and rounded at the end, by NCCL after every rank.
+  // Cost: (n-1)/n bytes(in).
   void reduce_scatter(const Tensor& in, const Tensor& out, Stream& stream,
                       std::string_view what = {});
   // The same with counts[r] elements for rank r. counts is the same on every rank.

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <vector>
 
+#include "kernels/bfloat16.hpp"
 #include "runtime/comm/communicator.hpp"
 #include "tests/contract/host_array.hpp"
 
@@ -122,6 +123,24 @@ void check_reduce_scatter_v(Communicator& ranks, Stream& stream, const Counts& c
   stream.synchronize();
   CHECK(first_difference(out.values(), expected) == -1);
   CHECK(first_difference(in.values(), inputs[self]) == -1);
+}
+
+// bfloat16 holds whole numbers up to 256 exactly, so their sum does not depend on who adds up what.
+inline void check_reduce_scatter_bfloat16(Communicator& ranks, Stream& stream, std::int64_t count) {
+  const auto brought = [](std::int64_t i, int rank) { return static_cast<float>(i % 16 + rank); };
+  std::vector<std::uint16_t> input, expected;
+  for (std::int64_t i = 0; i < count * ranks.size(); ++i)
+    input.push_back(to_bfloat16(brought(i, ranks.rank())));
+  for (std::int64_t i = count * ranks.rank(); i < count * (ranks.rank() + 1); ++i) {
+    float sum = 0;
+    for (int r = 0; r < ranks.size(); ++r)
+      sum += brought(i, r);
+    expected.push_back(to_bfloat16(sum));
+  }
+  Array<std::uint16_t> in(stream, input), out(stream, count);
+  ranks.reduce_scatter(in.tensor(), out.tensor(), stream);
+  stream.synchronize();
+  CHECK(first_difference(out.values(), expected) == -1);
 }
 
 // What goes from rank `from` to rank `to`.

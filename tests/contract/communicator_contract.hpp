@@ -43,6 +43,7 @@ inline void check_results(const Backend& backend) {
       check_every_collective<double>(ranks, stream, 331);
       check_every_collective<std::int32_t>(ranks, stream, 331);
       check_every_collective<std::int64_t>(ranks, stream, 331);
+      check_reduce_scatter_bfloat16(ranks, stream, 333);
       check_all_gather<std::uint8_t>(ranks, stream, 333);
       check_all_to_all_v<std::uint16_t>(ranks, stream, 333);
       check_broadcast<std::uint16_t>(ranks, stream, 333);
