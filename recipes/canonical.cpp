@@ -114,6 +114,8 @@ std::string type_text(const Field& field) {
       return fmt::format("`{}`", fmt::join(field.access.choices, "`, `"));
     case FieldType::kIntegers:
       return "list of integers";
+    case FieldType::kReals:
+      return "list of numbers";
     case FieldType::kTexts:
       return "list of texts";
   }

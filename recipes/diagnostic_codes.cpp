@@ -169,6 +169,15 @@ std::span<const DiagnosticCode> diagnostic_codes() noexcept {
       {"E0277", "more passes of a pipeline stage than can be listed",
        "The order of all passes is listed before the run, and this list would not fit. Take larger "
        "micro-batches."},
+      {"E0281", "lists of phases with different lengths",
+       "Phases are a list of mappings; as lists of values, each has one element for each phase."},
+      {"E0282", "phases that do not follow each other",
+       "Each phase begins after the one before it, in tokens from the start of training."},
+      {"E0283", "a phase that changes nothing",
+       "Give it a sequence_length, a batch, a micro_batch or a learning_rate, or take it out."},
+      {"E0284", "a learning rate below 0", "A phase that sets no rate leaves the key out."},
+      {"E0285", "a learning-rate schedule that a phase cuts off",
+       "From the first phase on that gives a learning rate, the phases set it alone."},
   });
   return kCodes;
 }

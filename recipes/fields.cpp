@@ -18,8 +18,9 @@ std::vector<Field> all_fields() {
   for (const auto part :
        {declared::run_fields, declared::model_fields, declared::expert_fields,
         declared::norm_fields, declared::data_fields, declared::train_fields,
-        declared::learning_rate_fields, declared::optimizer_fields, declared::layout_fields,
-        declared::parallel_fields, declared::operation_fields, declared::sample_fields}) {
+        declared::phase_fields, declared::learning_rate_fields, declared::optimizer_fields,
+        declared::layout_fields, declared::parallel_fields, declared::operation_fields,
+        declared::sample_fields}) {
     const auto fields = part();
     all.insert(all.end(), fields.begin(), fields.end());
   }
@@ -39,6 +40,10 @@ bool below(std::string_view name, std::string_view section, std::string_view& re
 }
 
 }  // namespace
+
+bool is_list(FieldType type) noexcept {
+  return type == FieldType::kIntegers || type == FieldType::kReals || type == FieldType::kTexts;
+}
 
 bool Range::contains(double value) const noexcept {
   const bool above = open_min ? value > min : value >= min;
@@ -106,6 +111,12 @@ std::string to_string(const FieldValue& value) {
     std::string operator()(const std::string& text) const { return text; }
     std::string operator()(const std::vector<std::int64_t>& list) const {
       return fmt::format("[{}]", fmt::join(list, ", "));
+    }
+    std::string operator()(const std::vector<double>& list) const {
+      std::vector<std::string> texts;
+      for (const double each : list)
+        texts.push_back(real_text(each));
+      return fmt::format("[{}]", fmt::join(texts, ", "));
     }
     std::string operator()(const std::vector<std::string>& list) const {
       return fmt::format("[{}]", fmt::join(list, ", "));

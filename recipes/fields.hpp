@@ -16,7 +16,7 @@ namespace fulgur {
 // A recipe field is declared once, in fields.cpp. Reading recipes, defaults, range errors, did-you-mean,
 // the JSON of a Job, the identity of a run and docs/recipe_reference.md all come from that declaration.
 
-enum class FieldType { kInteger, kReal, kText, kChoice, kIntegers, kTexts };
+enum class FieldType { kInteger, kReal, kText, kChoice, kIntegers, kReals, kTexts };
 
 // What a number counts, and so which units may follow it in a recipe.
 enum class Unit {
@@ -41,7 +41,7 @@ enum class Presence {
 
 // A choice is the text of its enumerator.
 using FieldValue = std::variant<std::int64_t, double, std::string, std::vector<std::int64_t>,
-                                std::vector<std::string>>;
+                                std::vector<double>, std::vector<std::string>>;
 
 // How to reach a field in a Job.
 struct FieldAccess {
@@ -61,6 +61,8 @@ struct Range {
 
   bool contains(double value) const noexcept;  // false for NaN
 };
+
+bool is_list(FieldType type) noexcept;
 
 struct Field {
   std::string_view name;  // "optimizer.learning_rate.peak"

@@ -94,6 +94,18 @@ struct TrainSpec {
   friend bool operator==(const TrainSpec&, const TrainSpec&) = default;
 };
 
+// Stretches of training after the first, which is as TrainSpec says: a list for each of their values, all of
+// one length (recipes/phases.hpp).
+struct PhasesSpec {
+  std::vector<std::int64_t> from;             // tokens seen, ascending
+  std::vector<std::int64_t> sequence_length;  // 0: as before
+  std::vector<std::int64_t> batch;            // 0: as before
+  std::vector<std::int64_t> micro_batch;      // 0: as before
+  std::vector<double> learning_rate;          // at the beginning; -1: not given
+
+  friend bool operator==(const PhasesSpec&, const PhasesSpec&) = default;
+};
+
 // Linear warm-up from 0 to peak, constant, then a cosine from peak to final over decay_tokens from
 // decay_from on; final after that. In tokens, so that batch and steps can change.
 struct LearningRateSpec {
@@ -192,6 +204,7 @@ struct Job {
   ModelSpec model;
   DataSpec data;
   TrainSpec train;
+  PhasesSpec phases;
   OptimizerSpec optimizer;
   Layout layout;
   ContextSpec context;

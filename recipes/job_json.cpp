@@ -20,6 +20,12 @@ namespace json = boost::json;
 
 json::value to_value(const FieldValue& value) {
   if (const auto* real = std::get_if<double>(&value)) return json::string(real_text(*real));
+  if (const auto* reals = std::get_if<std::vector<double>>(&value)) {
+    json::array texts;
+    for (const double each : *reals)
+      texts.emplace_back(real_text(each));
+    return texts;
+  }
   return std::visit([](const auto& plain) { return json::value_from(plain); }, value);
 }
 
@@ -42,6 +48,12 @@ FieldValue from_value(FieldType type, const json::value& value) {
       return json::value_to<std::string>(value);
     case FieldType::kIntegers:
       return json::value_to<std::vector<std::int64_t>>(value);
+    case FieldType::kReals: {
+      std::vector<double> reals;
+      for (const auto& each : value.as_array())
+        reals.push_back(real_from(each.as_string()));
+      return reals;
+    }
     case FieldType::kTexts:
       return json::value_to<std::vector<std::string>>(value);
   }

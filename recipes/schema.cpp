@@ -75,6 +75,8 @@ json::object type_schema(const Field& field) {
     }
     case FieldType::kIntegers:
       return list_of(number_schema(field, true));
+    case FieldType::kReals:
+      return list_of(number_schema(field, false));
     case FieldType::kTexts:
       return list_of(text_schema());
   }
@@ -120,10 +122,28 @@ Section section(const std::string& name) {
   return made;
 }
 
+// A list of phases, or the lists of their values.
+json::object phases_schema(json::object columns) {
+  json::object phase;
+  for (const auto& [key, column] : columns.at("properties").as_object()) {
+    phase[key] = column.at("items");
+    phase[key].as_object()["description"] = column.at("description");
+  }
+  const json::object list = {{"type", "array"},
+                             {"items", json::object{{"type", "object"},
+                                                    {"properties", std::move(phase)},
+                                                    {"required", {"from"}},
+                                                    {"additionalProperties", false}}}};
+  columns["type"] = {"object", "null", "array"};
+  columns["items"] = list.at("items");
+  return columns;
+}
+
 }  // namespace
 
 std::string recipe_schema() {
   auto whole = section("");
+  whole.properties["phases"] = phases_schema(std::move(whole.properties["phases"].as_object()));
   whole.properties["extends"] = {
       {"description", "Recipes that this one changes, relative to this file."},
       {"anyOf",

@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "recipes/dsl/phase_list.hpp"
 #include "recipes/dsl/scalar.hpp"
 #include "recipes/dsl/secrets.hpp"
 #include "recipes/dsl/suggest.hpp"
@@ -41,6 +42,8 @@ std::string_view wanted(FieldType type) {
       return "a text";
     case FieldType::kIntegers:
       return "a list of integers";
+    case FieldType::kReals:
+      return "a list of numbers";
     case FieldType::kTexts:
       return "a list of texts";
   }
@@ -49,7 +52,7 @@ std::string_view wanted(FieldType type) {
 
 std::string_view type_help(FieldType type, const YamlNode& node) {
   const bool number = type == FieldType::kInteger || type == FieldType::kReal;
-  const bool list = type == FieldType::kIntegers || type == FieldType::kTexts;
+  const bool list = is_list(type);
   if (number && node.quoted) return "take the quotes off";
   if (list && node.kind == Kind::kScalar) return "put it in brackets: [ ]";
   if (type == FieldType::kText && node.kind == Kind::kNull) return "write \"\" for an empty text";
@@ -132,10 +135,18 @@ void Binder::collect_at(const std::string& name, const YamlPointer& node, const 
     return;
   }
   positions_.insert_or_assign(name, at);
+  if (name == "phases" && node->kind == Kind::kList) {
+    const auto columns = phase_columns(*node, problems_);
+    if (columns != nullptr) return collect_entries(name, *columns);
+    unknown_.insert(name);
+    return;
+  }
   if (node->kind == Kind::kMap) return collect_entries(name, *node);
   if (node->kind == Kind::kNull) return;  // a section with nothing in it
   unknown_.insert(name);
-  report("E0109", fmt::format("`{}` must be a mapping of keys, not {}", name, describe(*node)),
+  report("E0109",
+         fmt::format("`{}` must be a {}, not {}", name,
+                     name == "phases" ? "list of mappings" : "mapping of keys", describe(*node)),
          node->position, fmt::format("keys: {}", fmt::join(keys_of(name), ", ")));
 }
 
@@ -252,7 +263,7 @@ void Binder::bind_left_out(const Field& field) {
 
 std::optional<FieldValue> Binder::convert(const Field& field, const YamlPointer& node) {
   const auto type = field.access.type;
-  if (type == FieldType::kIntegers || type == FieldType::kTexts) return convert_list(field, *node);
+  if (is_list(type)) return convert_list(field, *node);
   return convert_scalar(field, type, node);
 }
 
@@ -308,24 +319,27 @@ std::optional<FieldValue> Binder::convert_list(const Field& field, const YamlNod
            node.position, "");
     return std::nullopt;
   }
-  std::vector<std::int64_t> numbers;
-  std::vector<std::string> texts;
-  bool good = true;
+  switch (field.access.type) {
+    case FieldType::kIntegers:
+      return convert_items<std::int64_t>(field, FieldType::kInteger, node);
+    case FieldType::kReals:
+      return convert_items<double>(field, FieldType::kReal, node);
+    default:
+      return convert_items<std::string>(field, FieldType::kText, node);
+  }
+}
+
+template <class T>
+std::optional<FieldValue> Binder::convert_items(const Field& field, FieldType type,
+                                                const YamlNode& node) {
+  std::vector<T> values;
   for (const auto& item : node.items) {
     if (problems_.full()) return std::nullopt;
-    const bool integers = type == FieldType::kIntegers;
-    const auto value =
-        convert_scalar(field, integers ? FieldType::kInteger : FieldType::kText, item);
-    good = good && value.has_value();
-    if (!value) continue;
-    if (integers)
-      numbers.push_back(std::get<std::int64_t>(*value));
-    else
-      texts.push_back(std::get<std::string>(*value));
+    auto value = convert_scalar(field, type, item);
+    if (value) values.push_back(std::get<T>(*std::move(value)));
   }
-  if (!good) return std::nullopt;
-  return type == FieldType::kIntegers ? FieldValue(std::move(numbers))
-                                      : FieldValue(std::move(texts));
+  if (values.size() != node.items.size()) return std::nullopt;
+  return FieldValue(std::move(values));
 }
 
 }  // namespace fulgur

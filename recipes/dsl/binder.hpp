@@ -52,6 +52,8 @@ class Binder {
   std::optional<FieldValue> convert_scalar(const Field& field, FieldType type,
                                            const YamlPointer& node);
   std::optional<FieldValue> convert_list(const Field& field, const YamlNode& node);
+  template <class T>
+  std::optional<FieldValue> convert_items(const Field& field, FieldType type, const YamlNode& node);
 
   Job job_;
   Position start_;

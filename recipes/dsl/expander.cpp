@@ -305,7 +305,7 @@ ExpressionValue Expander::field_value(const Expression& name) {
                                        : fmt::format("did you mean `{}`?", near));
   }
   const auto type = field->access.type;
-  if (type == FieldType::kIntegers || type == FieldType::kTexts)
+  if (is_list(type))
     throw ExpressionError("E0115", fmt::format("`{}` is a list, not a single value", name.text),
                           name);
   return field_value_(*field);

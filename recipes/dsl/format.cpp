@@ -72,30 +72,35 @@ class Formatter {
       raw_.push_back(std::move(line));
   }
 
-  const std::string& line_of(const Position& at) const {
-    return lines_.at(static_cast<std::size_t>(at.line - 1));
+  // Empty behind the last line, where yaml-cpp puts an element that is not there.
+  std::string_view line_of(const Position& at) const {
+    const auto line = static_cast<std::size_t>(at.line - 1);
+    return line < lines_.size() ? std::string_view(lines_[line]) : std::string_view();
+  }
+  std::string_view before(const Position& at) const {
+    return line_of(at).substr(0, static_cast<std::size_t>(at.column - 1));
+  }
+  std::string_view behind(const Position& at) const {
+    const auto line = line_of(at);
+    return line.substr(std::min(static_cast<std::size_t>(at.column - 1), line.size()));
   }
 
   // '{' or '[' there: the inside is left as it is.
   bool is_flow(const YamlNode& node) const {
-    const auto& line = line_of(node.position);
-    const auto column = static_cast<std::size_t>(node.position.column - 1);
-    return column < line.size() && (line[column] == '{' || line[column] == '[');
+    const auto text = behind(node.position);
+    return text.starts_with('{') || text.starts_with('[');
   }
 
   bool begins_line(const Position& at) const {
-    const auto before = line_of(at).substr(0, static_cast<std::size_t>(at.column - 1));
-    return before.find_first_not_of(" -") == std::string::npos;
+    return before(at).find_first_not_of(" -") == std::string_view::npos;
   }
 
   bool ends_on_line(const YamlNode& node) const {
-    const auto& line = line_of(node.position);
-    const auto from = static_cast<std::size_t>(node.position.column - 1);
-    if (node.kind != Kind::kScalar || from >= line.size()) return false;
-    if (!node.quoted) return std::string_view(line).substr(from).starts_with(node.text);
-    const char quote = line[from];
-    return (quote == '"' || quote == '\'') &&
-           std::string_view(line).substr(from + 1).starts_with(node.text + quote);
+    const auto text = behind(node.position);
+    if (node.kind != Kind::kScalar || text.empty()) return false;
+    if (!node.quoted) return text.starts_with(node.text);
+    const char quote = text.front();
+    return (quote == '"' || quote == '\'') && text.substr(1).starts_with(node.text + quote);
   }
 
   void start(const Position& at, std::size_t depth, std::size_t key_length, const YamlNode& value) {
@@ -103,7 +108,7 @@ class Formatter {
     Start made{.indent = 2 * depth};
     const auto column = static_cast<std::size_t>(at.column - 1);
     const bool same_line = value.position.line == at.line && value.kind != Kind::kNull;
-    if (key_length > 0 && line_of(at).substr(0, column).find('-') == std::string::npos)
+    if (key_length > 0 && before(at).find('-') == std::string_view::npos)
       made.key_end = column + key_length;
     if (same_line && ends_on_line(value)) made.value = &value;
     made.open = value.kind == Kind::kScalar && !(same_line && made.value != nullptr);
@@ -113,10 +118,8 @@ class Formatter {
   void visit(const YamlNode& node, std::size_t depth) {
     if (node.kind == Kind::kMap && !is_flow(node)) {
       for (const auto& entry : node.entries) {
-        const auto key =
-            line_of(entry.position).substr(static_cast<std::size_t>(entry.position.column - 1));
-        start(entry.position, depth, key.starts_with(entry.key) ? entry.key.size() : 0,
-              *entry.value);
+        start(entry.position, depth,
+              behind(entry.position).starts_with(entry.key) ? entry.key.size() : 0, *entry.value);
         visit(*entry.value, depth + 1);
       }
     } else if (node.kind == Kind::kList && !is_flow(node)) {
@@ -124,8 +127,7 @@ class Formatter {
         auto dash = item->position;
         const auto found = line_of(dash).find_first_not_of(' ');
         dash.column = static_cast<int>(std::min(found, line_of(dash).size())) + 1;
-        if (line_of(dash).substr(static_cast<std::size_t>(dash.column - 1)).starts_with("-"))
-          start(dash, depth, 0, *item);
+        if (behind(dash).starts_with('-')) start(dash, depth, 0, *item);
         visit(*item, depth + 1);
       }
     }

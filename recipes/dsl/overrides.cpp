@@ -123,7 +123,8 @@ YamlPointer applied(const YamlPointer& root, const std::string& argument) {
   const auto each = parsed(argument);
   check_name(each);
   const auto there = find_value(root, each.name);
-  if (each.action != Action::kRemove && is_section(each.name) && !each.value.starts_with('{'))
+  if (each.action != Action::kRemove && is_section(each.name) && !each.value.starts_with('{') &&
+      !(each.name == "phases" && each.value.starts_with('[')))
     refuse(
         "E0109",
         fmt::format("`{}` must be a mapping of keys, not `{}`", each.name, shortened(each.value)),

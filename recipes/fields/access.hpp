@@ -62,6 +62,8 @@ constexpr FieldType type_of() {
     return FieldType::kText;
   else if constexpr (std::same_as<T, std::vector<std::int64_t>>)
     return FieldType::kIntegers;
+  else if constexpr (std::same_as<T, std::vector<double>>)
+    return FieldType::kReals;
   else
     return FieldType::kTexts;
 }

@@ -14,6 +14,7 @@ std::vector<Field> expert_fields();
 std::vector<Field> norm_fields();
 std::vector<Field> data_fields();
 std::vector<Field> train_fields();
+std::vector<Field> phase_fields();
 std::vector<Field> learning_rate_fields();
 std::vector<Field> optimizer_fields();
 std::vector<Field> layout_fields();

@@ -15,6 +15,7 @@ struct Finding {
   std::string code;
   std::string message;
   std::string help = {};
+  std::vector<std::string> fields = {};  // to be shown in place of the rule's: "phases.from[1]"
 };
 
 // A rule between fields. `check` reads no others than `fields`, and is called only when each of them is
@@ -26,6 +27,7 @@ struct Rule {
 
 std::span<const Rule> model_rules();
 std::span<const Rule> batch_rules();
+std::span<const Rule> phase_rules();
 std::span<const Rule> layout_rules();
 std::span<const Rule> pipeline_rules();
 std::span<const Rule> data_rules();

@@ -3,7 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <utility>
 
+#include "recipes/diagnostic.hpp"
+#include "recipes/phases.hpp"
 #include "recipes/rules/rule.hpp"
 
 namespace fulgur {
@@ -15,6 +19,7 @@ std::vector<double> numbers(const FieldValue& value) {
   if (const auto* real = std::get_if<double>(&value)) return {*real};
   if (const auto* list = std::get_if<std::vector<std::int64_t>>(&value))
     return {list->begin(), list->end()};
+  if (const auto* list = std::get_if<std::vector<double>>(&value)) return *list;
   return {};
 }
 
@@ -23,17 +28,100 @@ std::string or_list(std::int64_t below, std::int64_t above) {
   return fmt::format("{} or {}", below, above);
 }
 
+// The fields that a phase can change, with the lists that they come from.
+constexpr auto kPhaseFields = std::to_array<std::pair<std::string_view, std::string_view>>(
+    {{"train.sequence_length", "phases.sequence_length"},
+     {"train.batch", "phases.batch"},
+     {"train.micro_batch", "phases.micro_batch"}});
+
+std::int64_t value_of(const Job& job, std::string_view field) {
+  return std::get<std::int64_t>(find_field(field)->access.get(job));
+}
+
+// Where a field of job.train gets its value from in a stretch: "phases.batch[1]".
+std::string source_of(const Job& job, std::string_view field, std::size_t stretch) {
+  const auto* names = std::find_if(kPhaseFields.begin(), kPhaseFields.end(),
+                                   [&](const auto& each) { return each.first == field; });
+  if (names == kPhaseFields.end()) return std::string(field);
+  const auto given =
+      std::get<std::vector<std::int64_t>>(find_field(names->second)->access.get(job));
+  for (auto i = stretch; i > 0; --i) {
+    if (given[i - 1] != 0) return fmt::format("{}[{}]", names->second, i - 1);
+  }
+  return std::string(field);
+}
+
+bool reads_what_differs(const Rule& rule, const Job& a, const Job& b) {
+  return std::any_of(kPhaseFields.begin(), kPhaseFields.end(), [&](const auto& names) {
+    return std::find(rule.fields.begin(), rule.fields.end(), names.first) != rule.fields.end() &&
+           value_of(a, names.first) != value_of(b, names.first);
+  });
+}
+
+// The rules with the values of every phase, where they differ from those before.
+class PhaseRules {
+ public:
+  PhaseRules(const Job& job, const FieldNames& skip) : job_(job), skip_(skip), before_(job) {}
+
+  void check(const std::vector<std::span<const Rule>>& all, std::vector<Violation>& found) {
+    const bool known =
+        std::none_of(kPhaseFields.begin(), kPhaseFields.end(), [&](const auto& each) {
+          return skip_.contains(each.first) || skip_.contains(each.second);
+        });
+    if (!known || skip_.contains("phases.from") || !phases_have_one_length(job_.phases)) return;
+    for (std::size_t stretch = 1; stretch <= job_.phases.from.size(); ++stretch) {
+      if (found.size() >= Problems::kMost) return;
+      auto now = job_;
+      now.train = train_of_phase(job_, stretch);
+      for (const auto rules : all) {
+        for (const auto& rule : rules)
+          check(rule, now, stretch, found);
+      }
+      before_ = std::move(now);
+    }
+  }
+
+ private:
+  void check(const Rule& rule, const Job& now, std::size_t stretch, std::vector<Violation>& found) {
+    if (!reads_what_differs(rule, before_, now)) return;
+    const bool known = std::none_of(rule.fields.begin(), rule.fields.end(),
+                                    [&](std::string_view name) { return skip_.contains(name); });
+    auto finding = known ? rule.check(now) : std::nullopt;
+    if (!finding) return;
+    Violation violation{std::move(finding->code),
+                        fmt::format("in phase {}, from {} tokens on: {}", stretch - 1,
+                                    job_.phases.from[stretch - 1], finding->message),
+                        {},
+                        std::move(finding->help)};
+    for (const auto field : rule.fields)
+      violation.fields.push_back(source_of(job_, field, stretch));
+    violation.fields.push_back(fmt::format("phases.from[{}]", stretch - 1));
+    found.push_back(std::move(violation));
+  }
+
+  const Job& job_;
+  const FieldNames& skip_;
+  Job before_;
+};
+
+std::vector<std::span<const Rule>> all_rules() {
+  return {model_rules(),    batch_rules(), phase_rules(),     layout_rules(),
+          pipeline_rules(), data_rules(),  optimizer_rules(), run_rules()};
+}
+
 }  // namespace
 
 std::vector<Violation> range_violations(const Field& field, const Job& job) {
   std::vector<Violation> broken;
-  for (const double number : numbers(field.access.get(job))) {
-    if (field.range.contains(number)) continue;
+  const auto values = numbers(field.access.get(job));
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (field.range.contains(values[i])) continue;
     const auto range = to_string(field.range);
+    const std::string name(field.name);
     broken.push_back({"E0111",
-                      fmt::format("{} = {}: it must be {}", field.name, real_text(number),
+                      fmt::format("{} = {}: it must be {}", name, real_text(values[i]),
                                   range.empty() ? "a finite number" : range),
-                      {std::string(field.name)},
+                      {is_list(field.access.type) ? fmt::format("{}[{}]", name, i) : name},
                       ""});
   }
   return broken;
@@ -48,19 +136,21 @@ std::vector<Violation> violations(const Job& job, const FieldNames& unknown) {
     if (!broken.empty()) skip.emplace(field.name);
     std::move(broken.begin(), broken.end(), std::back_inserter(all));
   }
-  for (const auto rules : {model_rules(), batch_rules(), layout_rules(), pipeline_rules(),
-                           data_rules(), optimizer_rules(), run_rules()}) {
+  const auto every = all_rules();
+  for (const auto rules : every) {
     for (const auto& rule : rules) {
       const bool known = std::none_of(rule.fields.begin(), rule.fields.end(),
                                       [&](std::string_view name) { return skip.contains(name); });
       auto finding = known ? rule.check(job) : std::nullopt;
       if (!finding) continue;
-      all.push_back({std::move(finding->code),
-                     std::move(finding->message),
-                     {rule.fields.begin(), rule.fields.end()},
+      all.push_back({std::move(finding->code), std::move(finding->message),
+                     finding->fields.empty()
+                         ? std::vector<std::string>{rule.fields.begin(), rule.fields.end()}
+                         : std::move(finding->fields),
                      std::move(finding->help)});
     }
   }
+  PhaseRules(job, skip).check(every, all);
   return all;
 }
 

@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "recipes/job_json.hpp"
+#include "recipes/phases.hpp"
 #include "runtime/checkpoint/reader.hpp"
-#include "runtime/optim/learning_rate.hpp"
 #include "runtime/train/checkpointer.hpp"
 #include "runtime/train/initialise.hpp"
 #include "runtime/train/replica.hpp"
@@ -32,7 +32,8 @@ class Trainer {
         sampler_(corpus_, job.train.sequence_length, job.train.seed),
         replica_(job, mesh_),
         checkpointer_(std::filesystem::path(job.run_directory) / "checkpoints", place.rank,
-                      replica_.optimizer().owned(), host) {}
+                      replica_.optimizer().owned(), host),
+        train_(job.train) {}
 
   void start(const std::optional<std::filesystem::path>& resume) {
     auto& optimizer = replica_.optimizer();
@@ -41,12 +42,15 @@ class Trainer {
     } else {
       initialise_weights(optimizer.owned(), job_.train.seed, replica_.stream());
     }
+    enter_phase();
     optimizer.gather_weights(replica_.stream());
     mesh_.synchronize(replica_.stream());
   }
 
   // From now on every step is recorded, and no checkpoint is written.
   void record(const Recording& recording) {
+    if (!job_.phases.from.empty())
+      throw std::invalid_argument("steps are recorded in one phase only: take the phases out");
     recorder_.emplace(job_, mesh_, replica_.optimizer().owned(), host_, recording);
   }
 
@@ -61,7 +65,8 @@ class Trainer {
       }
       const bool last = stopping || progress_.step == job_.train.steps;
       const auto every = job_.checkpoint.every;
-      if (last || (every > 0 && progress_.step % every == 0)) save();
+      const bool phase_ends = enter_phase();
+      if (last || phase_ends || (every > 0 && progress_.step % every == 0)) save();
     }
     finish();
     return progress_.step < job_.train.steps ? TrainEnd::kStopped : TrainEnd::kComplete;
@@ -71,14 +76,14 @@ class Trainer {
   // True when a rank was asked to stop.
   bool step() {
     const auto begin = Clock::now();
-    const auto& spec = job_.train;
+    const auto& spec = train_;
     auto data = next_data();
     if (recorder_) recorder_->prepare(data, progress_.step + 1, replica_.stream());
     replica_.run_passes(data);
     ++progress_.step;
     progress_.samples += spec.batch;
     progress_.tokens += spec.batch * spec.sequence_length;
-    const double rate = learning_rate(job_.optimizer.learning_rate, progress_.tokens);
+    const double rate = learning_rate(job_, progress_.tokens);
     const double norm = replica_.optimizer().step(progress_.step, rate, replica_.stream());
     const auto sums = replica_.sums(host_.stop_requested() ? 1 : 0);
     const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
@@ -113,9 +118,25 @@ class Trainer {
     report.expert_counts = std::move(routing.counts);
   }
 
+  // Takes the values of the phase that the next step belongs to; true when it is another than before.
+  // Samples are counted in the length that they have now: the tokens of one that was begun are passed over.
+  bool enter_phase() {
+    const auto phase = phase_at(job_, progress_.tokens);
+    if (phase == phase_) return false;
+    const bool resumed = !phase_;
+    phase_ = phase;
+    const auto before = std::exchange(train_, train_of_phase(job_, phase)).sequence_length;
+    const auto length = train_.sequence_length;
+    if (length != before) {
+      if (!resumed) progress_.samples = (progress_.samples * before + length - 1) / length;
+      sampler_ = Sampler(corpus_, length, train_.seed);
+    }
+    return !resumed;
+  }
+
   // The samples behind the cursor.
   StepData next_data() {
-    const auto& spec = job_.train;
+    const auto& spec = train_;
     const auto local = spec.micro_batch / job_.layout.dp;
     const auto samples = [this, &spec, local](std::int64_t micro_batch) {
       auto index = progress_.samples + micro_batch * spec.micro_batch + mesh_.dense().dp * local;
@@ -166,6 +187,8 @@ class Trainer {
   Replica replica_;
   Checkpointer checkpointer_;
   Progress progress_;
+  std::optional<std::size_t> phase_;  // of the next step
+  TrainSpec train_;                   // as that phase has it
   std::optional<StepRecorder> recorder_;
   std::optional<std::int64_t> saved_;
 };

@@ -27,6 +27,7 @@ FieldValue changed(const Field& field, const FieldValue& value) {
     FieldValue operator()(const std::vector<std::int64_t>&) const {
       return std::vector<std::int64_t>{3, 1};
     }
+    FieldValue operator()(const std::vector<double>&) const { return std::vector<double>{0.1, 3}; }
     FieldValue operator()(const std::vector<std::string>&) const {
       return std::vector<std::string>{"x", "y z"};
     }
@@ -80,8 +81,8 @@ TEST_SUITE("recipes/job_json") {
   TEST_CASE("the hashes of a job are what they were in earlier versions") {
     Job job;
     job.name = "x";
-    CHECK(job_hash(job) == "0ded63abc578db0f9964e0861239e5731aa80db60322728a614ec231b84088cf");
-    CHECK(identity_hash(job) == "8a6d9da4908bdaf79fa776bcb20058b887a1df054a196c56812432236cf45565");
+    CHECK(job_hash(job) == "b631523d8c369d7d00d48e8b2fa81383dc0275f7d3e6c33734a93b8e1671f142");
+    CHECK(identity_hash(job) == "3b8eb25f16e7b4fc2452e129b27b8bc7436610e1f99a04d8b1442c732d7d8150");
   }
 
   TEST_CASE("keys are sorted on every level") {

@@ -45,6 +45,11 @@ TEST_SUITE("recipes/dsl/format") {
           "a:\n  b: \"x\n     y\"\n  c: 1\n");
   }
 
+  TEST_CASE("an element that is not there is no harm") {
+    CHECK(formatted("- \n") == "-\n");
+    CHECK(formatted("a:\n- 1\n-") == "a:\n  - 1\n  -\n");
+  }
+
   TEST_CASE("lists with a line for each element") {
     CHECK(formatted("a:\n- 1\n- 2\nb:\n    - c: 1\n      d: 2\n") ==
           "a:\n  - 1\n  - 2\nb:\n  - c: 1\n    d: 2\n");
