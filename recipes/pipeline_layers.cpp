@@ -9,8 +9,6 @@
 namespace fulgur {
 namespace {
 
-constexpr double kLightningBlock = 256;  // tokens; arXiv 2501.08313 computes in blocks of this size
-
 // Layers [begin, end) of a model, with the tail behind the last one.
 class Costs {
  public:

@@ -21,6 +21,7 @@ namespace fulgur {
 //                                                            that is not in it yet; b = 256
 //   both              2 C E + 6 k C F                        router, and the experts of a token
 //   head              2 C V                                  the embedding has none
+inline constexpr double kLightningBlock = 256;  // b, tokens; that of arXiv 2501.08313
 double layer_flops(const ModelSpec& model, std::int64_t sequence_length, std::int64_t layer);
 double head_flops(const ModelSpec& model);
 

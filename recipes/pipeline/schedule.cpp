@@ -78,6 +78,13 @@ std::vector<Pass> zero_bubble_h1(const PipelineShape& shape, int stage) {
 
 }  // namespace
 
+PipelineShape pipeline_shape(const Job& job) {
+  return {.schedule = job.pipeline.schedule,
+          .stages = job.layout.pp,
+          .virtual_stages = static_cast<int>(job.pipeline.virtual_stages),
+          .micro_batches = static_cast<int>(job.train.batch / job.train.micro_batch)};
+}
+
 int piece_of(const PipelineShape& shape, int stage, const Pass& pass) {
   return pass.virtual_stage * shape.stages + stage;
 }

@@ -38,6 +38,9 @@ struct PipelineShape {
   int pieces() const noexcept { return stages * virtual_stages; }
 };
 
+// That of a job's step. REQUIRES: a job that keeps the rules.
+PipelineShape pipeline_shape(const Job& job);
+
 // The piece of the model, 0 .. pieces()-1, that a pass on `stage` works on.
 int piece_of(const PipelineShape& shape, int stage, const Pass& pass);
 
