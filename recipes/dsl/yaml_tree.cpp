@@ -229,8 +229,11 @@ YamlPointer parse_yaml(const std::string& text, std::string_view source, std::si
     if (parser.HandleNextDocument(builder))
       parser.HandleNextDocument(builder);  // a second is refused
   } catch (const YAML::Exception& error) {
+    auto reason = error.msg;
+    // yaml-cpp 0.8 adds the anchor's name, 0.7 does not; the line is shown in any case.
+    if (reason.starts_with(YAML::ErrorMsg::UNKNOWN_ANCHOR)) reason = YAML::ErrorMsg::UNKNOWN_ANCHOR;
     throw RecipeError(
-        {{"E0102", "this is not YAML: " + error.msg, {builder.position(error.mark, 1)}, "", ""}});
+        {{"E0102", "this is not YAML: " + reason, {builder.position(error.mark, 1)}, "", ""}});
   }
   if (builder.duplicates().size() > 0) throw RecipeError(builder.duplicates().take());
   auto root = builder.take();

@@ -8,6 +8,25 @@ using namespace fulgur;
 using namespace fulgur::test;
 
 TEST_SUITE("end_to_end/transport") {
+  TEST_CASE("workers that share a GPU over UCX learn what processors learn") {
+    const TinyRun on_gpu, on_processors;
+    // Doctor knows, and this program needs no CUDA.
+    if (!contains(on_gpu.fulgur({"doctor"}).output, "ok       GPU 0")) {
+      MESSAGE("there is no GPU here");
+      return;
+    }
+    const auto outcome = on_gpu.train({"device=cuda", "cluster.transport=ucx"});
+    CAPTURE(outcome.errors);
+    REQUIRE(outcome.exit_code == 0);
+    REQUIRE(on_processors.train().exit_code == 0);
+    const auto got = on_gpu.metrics(), expected = on_processors.metrics();
+    REQUIRE(got.size() == expected.size());
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      CAPTURE(i);
+      CHECK(got[i].loss == doctest::Approx(expected[i].loss).epsilon(1e-4));
+    }
+  }
+
   TEST_CASE("between processors UCX is what auto means") {
     const TinyRun automatic, named;
     REQUIRE(automatic.train({"cluster.transport=auto"}).exit_code == 0);

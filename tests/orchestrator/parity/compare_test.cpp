@@ -39,7 +39,7 @@ std::vector<float>& values_of(std::vector<Recorded>& step, const std::string& na
   for (auto& tensor : step) {
     if (tensor.name == name) return tensor.values;
   }
-  throw std::out_of_range(name);
+  throw std::out_of_range(std::string(name));
 }
 
 StepDone right_report(std::int64_t step) {
@@ -100,11 +100,11 @@ struct Runs {
   RecordedRun reference, run;
 };
 
-const Quantity& quantity(const Comparison& comparison, const std::string& name) {
+const Quantity& quantity(const Comparison& comparison, std::string_view name) {
   for (const auto& each : comparison.quantities) {
     if (each.name == name) return each;
   }
-  throw std::out_of_range(name);
+  throw std::out_of_range(std::string(name));
 }
 
 }  // namespace
