@@ -10,7 +10,7 @@ namespace {
 
 using enum Observation::Verdict;
 
-constexpr std::int64_t kMiB = 1024 * 1024;
+constexpr std::int64_t kMiB = std::int64_t{1024} * 1024;
 constexpr std::int64_t kGiB = 1024 * kMiB;
 
 std::string size(std::int64_t bytes) {

@@ -18,7 +18,9 @@ namespace fulgur {
 //          does the exchange. While that lasts the stream waits for a word in host memory, which
 //          occupies no multiprocessor. A stream that waits so may hold up other streams that share
 //          its hardware queue (CUDA_DEVICE_MAX_CONNECTIONS, 8 unless set): all ranks queue the
-//          operations of all their communicators in one order, and have a process each.
+//          operations of all their communicators in one order, and have a process each; the processes
+//          may share a GPU. The caller may be held up in calls of CUDA that wait for the GPU (the first
+//          launch of a kernel, memory that is allocated or freed): the exchange goes on.
 // Memory.  Page-locked, as large as the largest in and out so far; grows at the first operations.
 // Cost.    What `host` takes, and two passes over the host link, one after the other.
 std::unique_ptr<Communicator> make_staged_communicator(std::unique_ptr<Communicator> host);

@@ -1,9 +1,10 @@
 #include "runtime/comm/staged/communicator.hpp"
 
+#include <chrono>
 #include <exception>
+#include <thread>
 #include <utility>
 
-#include "kernels/devices.hpp"
 #include "runtime/comm/staged.hpp"
 
 namespace fulgur {
@@ -39,7 +40,6 @@ bool takes_output(const Operation& operation, int rank) {
 StagedCommunicator::StagedCommunicator(std::unique_ptr<Communicator> host)
     : Communicator({host->name(), host->rank(), host->size(), host->timeout()}, Device::kCuda),
       host_(std::move(host)),
-      device_(current_device()),
       exchanger_([this] { exchange_all(); }) {}
 
 StagedCommunicator::~StagedCommunicator() {
@@ -47,7 +47,8 @@ StagedCommunicator::~StagedCommunicator() {
     if (!last_.has_passed()) abort();
     last_.synchronize();
   } catch (...) {
-    abort();  // the GPU has failed: its events have passed with an error
+    gpu_has_failed_ = true;
+    abort();
   }
   {
     const std::lock_guard lock(mutex_);
@@ -64,7 +65,8 @@ void StagedCommunicator::queue(Operation operation, Stream& stream) {
   if (gives_input(operation, rank()))
     copy_to_host(operation.in.data, in, operation.in.bytes(), stream);
   const auto number = ++queued_;
-  Exchange exchange{staged, number, stream.record(), stream.failure()};
+  copied_.queue_raise(number, stream);
+  Exchange exchange{staged, number, stream.failure()};
   done_.queue_wait(number, stream);
   {
     const std::lock_guard lock(mutex_);
@@ -87,7 +89,6 @@ Operation StagedCommunicator::stage(const Operation& operation) {
 }
 
 void StagedCommunicator::exchange_all() noexcept {
-  use_cuda_device(device_);
   for (;;) {
     std::unique_lock lock(mutex_);
     arrived_.wait(lock, [&] { return closing_ || !exchanges_.empty(); });
@@ -96,7 +97,7 @@ void StagedCommunicator::exchange_all() noexcept {
     exchanges_.pop_front();
     lock.unlock();
     try {
-      next.copied.synchronize();
+      if (!wait_for_input(next.number)) continue;
       exchange(next.operation);
       host_stream_.synchronize();
     } catch (...) {
@@ -104,6 +105,22 @@ void StagedCommunicator::exchange_all() noexcept {
     }
     done_.raise(next.number);
   }
+}
+
+// Whether the input of operation `number` has come to the host; false when it never will. Looks often
+// at first, because an exchange is a part of a step's critical path, and leaves the core to others then.
+bool StagedCommunicator::wait_for_input(std::uint32_t number) const noexcept {
+  constexpr int kEagerLooks = 200;
+  constexpr std::chrono::microseconds kNap{20};
+  for (int looks = 0; !copied_.is_raised(number); ++looks) {
+    if (gpu_has_failed_) return false;
+    if (looks < kEagerLooks) {
+      std::this_thread::yield();
+    } else {
+      std::this_thread::sleep_for(kNap);
+    }
+  }
+  return true;
 }
 
 void StagedCommunicator::exchange(const Operation& operation) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -12,9 +13,14 @@
 
 namespace fulgur::staged {
 
-// Operation n (1, 2, ...) in four parts: the stream copies to the host; the exchanger waits for
-// that and exchanges; it raises the flag to n, also when the exchange has failed; the stream, which
-// waits for n, copies back. One operation is under way at a time, so all share two staging buffers.
+// Operation n (1, 2, ...) in four parts: the stream copies to the host and raises `copied_` to n; the
+// exchanger waits for that and exchanges; it raises `done_` to n, also when the exchange has failed;
+// the stream, which waits for n, copies back. One operation is under way at a time, so all share two
+// staging buffers.
+//
+// The exchanger makes no call of CUDA. Calls that load a kernel's code, or allocate or free memory, wait
+// until the GPU is idle, and so for streams that wait for the exchanger; they hold the driver's locks
+// meanwhile. An exchanger that asked the driver for an event waited for them in its turn, for ever.
 class StagedCommunicator final : public Communicator {
  public:
   explicit StagedCommunicator(std::unique_ptr<Communicator> host);
@@ -28,23 +34,25 @@ class StagedCommunicator final : public Communicator {
   struct Exchange {
     Operation operation;  // on the staging buffers
     std::uint32_t number = 0;
-    Event copied;  // the input has come to the host
     std::shared_ptr<StreamFailure> failure;
   };
 
   void queue(Operation operation, Stream& stream) override;
   Operation stage(const Operation& operation);
   void exchange_all() noexcept;
+  bool wait_for_input(std::uint32_t number) const noexcept;
   void exchange(const Operation& operation);
 
   const std::unique_ptr<Communicator> host_;
-  const int device_;
   PinnedBuffer in_;
   PinnedBuffer out_;
+  Flag copied_;
   Flag done_;
   std::uint32_t queued_ = 0;          // operations so far
   Event last_;                        // behind the latest operation
   Stream host_stream_{Device::kCpu};  // used by the exchanger
+
+  std::atomic<bool> gpu_has_failed_ = false;  // it raises no flag any more
 
   std::mutex mutex_;
   std::condition_variable arrived_;

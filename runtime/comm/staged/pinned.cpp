@@ -59,14 +59,25 @@ Pool& pool() {
 }
 
 // Of the driver's interface, which is not linked: a program must start where there is no driver.
-PFN_cuStreamWaitValue32_v11070 find_wait() {
+template <class Function>
+Function find_in_driver(const char* name) {
   void* found = nullptr;
   cudaDriverEntryPointQueryResult result{};
-  check(cudaGetDriverEntryPointByVersion("cuStreamWaitValue32", &found, 11070, cudaEnableDefault,
-                                         &result),
+  check(cudaGetDriverEntryPointByVersion(name, &found, 11070, cudaEnableDefault, &result),
         "cudaGetDriverEntryPointByVersion");
-  if (found == nullptr) throw CudaError("cuStreamWaitValue32: the driver has no such function");
-  return reinterpret_cast<PFN_cuStreamWaitValue32_v11070>(found);
+  if (found == nullptr) throw CudaError(std::string(name) + ": the driver has no such function");
+  return reinterpret_cast<Function>(found);
+}
+
+void check(CUresult status, const char* call) {
+  if (status == CUDA_SUCCESS) return;
+  throw CudaError(std::string(call) + ": error " + std::to_string(status) + " of the driver");
+}
+
+CUdeviceptr on_device(void* memory) {
+  void* address = nullptr;
+  check(cudaHostGetDevicePointer(&address, memory, 0), "cudaHostGetDevicePointer");
+  return reinterpret_cast<CUdeviceptr>(address);
 }
 
 }  // namespace
@@ -95,14 +106,21 @@ void Flag::raise(std::uint32_t number) noexcept {
   std::atomic_ref(*static_cast<std::uint32_t*>(memory_.get())).store(number);
 }
 
+bool Flag::is_raised(std::uint32_t number) const noexcept {
+  const auto now = std::atomic_ref(*static_cast<std::uint32_t*>(memory_.get())).load();
+  return static_cast<std::int32_t>(now - number) >= 0;
+}
+
+void Flag::queue_raise(std::uint32_t number, Stream& stream) const {
+  static const auto write = find_in_driver<PFN_cuStreamWriteValue32_v11070>("cuStreamWriteValue32");
+  check(write(native(stream), on_device(memory_.get()), number, CU_STREAM_WRITE_VALUE_DEFAULT),
+        "cuStreamWriteValue32");
+}
+
 void Flag::queue_wait(std::uint32_t number, Stream& stream) const {
-  static const auto wait = find_wait();
-  void* address = nullptr;
-  check(cudaHostGetDevicePointer(&address, memory_.get(), 0), "cudaHostGetDevicePointer");
-  const auto status = wait(native(stream), reinterpret_cast<CUdeviceptr>(address), number,
-                           CU_STREAM_WAIT_VALUE_GEQ);
-  if (status != CUDA_SUCCESS)
-    throw CudaError("cuStreamWaitValue32: error " + std::to_string(status) + " of the driver");
+  static const auto wait = find_in_driver<PFN_cuStreamWaitValue32_v11070>("cuStreamWaitValue32");
+  check(wait(native(stream), on_device(memory_.get()), number, CU_STREAM_WAIT_VALUE_GEQ),
+        "cuStreamWaitValue32");
 }
 
 void copy_to_host(const void* from, std::byte* to, std::size_t bytes, Stream& stream) {
@@ -115,12 +133,6 @@ void copy_to_device(const std::byte* from, void* to, std::size_t bytes, Stream& 
   if (bytes == 0) return;
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, native(stream)),
         "cudaMemcpyAsync");
-}
-
-int current_device() {
-  int device = 0;
-  check(cudaGetDevice(&device), "cudaGetDevice");
-  return device;
 }
 
 }  // namespace fulgur::staged

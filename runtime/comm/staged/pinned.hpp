@@ -29,12 +29,18 @@ class PinnedBuffer {
   std::size_t bytes_ = 0;  // of the last
 };
 
-// A number that the host raises and streams wait for.
+// A number in host memory that goes up: the host raises it and streams wait for it, or the other way
+// round.
 class Flag {
  public:
   Flag();  // 0. Throws CudaError.
 
+  // What the host does is no call of CUDA.
   void raise(std::uint32_t number) noexcept;
+  bool is_raised(std::uint32_t number) const noexcept;  // to it, or at most 2^31 - 1 further
+
+  // Raises the flag when the stream has passed. Throws CudaError.
+  void queue_raise(std::uint32_t number, Stream& stream) const;
   // Holds later work of the stream until the flag has been raised to `number`, or at most 2^31 - 1
   // further. Throws CudaError.
   void queue_wait(std::uint32_t number, Stream& stream) const;
@@ -46,8 +52,5 @@ class Flag {
 // Queue copies between GPU memory and page-locked memory. Throw CudaError.
 void copy_to_host(const void* from, std::byte* to, std::size_t bytes, Stream& stream);
 void copy_to_device(const std::byte* from, void* to, std::size_t bytes, Stream& stream);
-
-// The GPU of the calling thread.
-int current_device();
 
 }  // namespace fulgur::staged
