@@ -3,6 +3,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "kernels/checks.hpp"
 #include "kernels/heads.hpp"
 #include "kernels/lightning_attention_impl.hpp"
 
@@ -22,11 +23,15 @@ void expect_vector(const Tensor& tensor, std::int64_t length, DType dtype,
 class Expect {
  public:
   Expect(const char* operation, const Tensor& first, const char* name, const Stream& stream)
-      : operation_(std::string(operation) + ": "), dims_(first.dims), dtype_(first.dtype) {
-    const bool may_be_bf16 =
-        stream.device() == Device::kCuda && dims_.size() == 3 && dims_[2] <= kMostBFloat16Dims;
-    if (dtype_ != DType::kBFloat16 || !may_be_bf16) dtype_ = DType::kFloat32;
+      : operation_(std::string(operation) + ": "),
+        dims_(first.dims),
+        dtype_(activation_dtype(first, stream.device(), operation_ + name)) {
     expect_heads(first, {kAny, kAny, kAny}, operation_ + name, dtype_);
+    if (dtype_ == DType::kBFloat16 && dims_[2] > kMostBFloat16Dims) {
+      throw std::invalid_argument(operation_ + name + ": expected a head size up to " +
+                                  std::to_string(kMostBFloat16Dims) + " in bfloat16, got " +
+                                  std::to_string(dims_[2]));
+    }
   }
 
   void like_first(const Tensor& tensor, const char* name) const {

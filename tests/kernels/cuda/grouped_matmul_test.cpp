@@ -29,13 +29,14 @@ const Case kCases[] = {{{0, 1}, 1, 1, 1},
 TEST_SUITE("kernels/cuda/grouped_matmul") {
   TEST_CASE("products of uneven groups and their gradients are those of the CPU" *
             doctest::skip(!test::has_cuda())) {
-    for (const auto& [begins, M, N, K] : kCases) {
+    for (const auto& sizes : kCases) {
+      const auto M = sizes.M, N = sizes.N, K = sizes.K;
       CAPTURE(M);
       CAPTURE(N);
       CAPTURE(K);
       BothDevices both;
-      const auto E = static_cast<std::int64_t>(begins.size()) - 1;
-      TwinInts offsets(both, Ints({E + 1}, begins));
+      const auto E = static_cast<std::int64_t>(sizes.offsets.size()) - 1;
+      TwinInts offsets(both, Ints({E + 1}, sizes.offsets));
       TwinFloats x(both, random_floats({M, K}, 1)), w(both, random_floats({E, N, K}, 2)),
           y(both, Floats({M, N}, 9.0f)), dy(both, random_floats({M, N}, 3)),
           dx(both, Floats({M, K}, 9.0f)), dw(both, random_floats({E, N, K}, 4));

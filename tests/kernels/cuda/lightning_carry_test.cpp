@@ -17,21 +17,24 @@ using test::TwinInts;
 using test::TwinRounded;
 
 // A packed run of segments, some with states before and behind them, in activations that are `Numbers`.
+constexpr std::int64_t kTokens = 2000, kHeads = 3;
 template <class Numbers>
 void check_carry(std::int64_t d, float largest_rate, double bound) {
   CAPTURE(d);
   CAPTURE(largest_rate);
-  const std::int64_t T = 2000, H = 3;
   BothDevices both;
   TwinInts starts(both, Ints({7}, {0, 0, 1, 34, 194, 1900, 2000})),
       in_slot(both, Ints({6}, {1, -1, 3, 0, 2, -1})),
       out_slot(both, Ints({6}, {-1, 0, 3, -1, 1, 2}));
-  TwinFloats states(both, random_floats({4, H, d, d}, 2)),
-      rate(both, random_floats({H}, 3, 0.0f, largest_rate));
-  Numbers qkv(both, random_floats({T, 3 * H, d}, 1)), o(both, random_floats({T, H, d}, 4)),
-      dqkv(both, random_floats({T, 3 * H, d}, 5));
+  TwinFloats states(both, random_floats({4, kHeads, d, d}, 2)),
+      rate(both, random_floats({kHeads}, 3, 0.0f, largest_rate));
+  Numbers qkv(both, random_floats({kTokens, 3 * kHeads, d}, 1)),
+      o(both, random_floats({kTokens, kHeads, d}, 4)),
+      dqkv(both, random_floats({kTokens, 3 * kHeads, d}, 5));
   both.run([&](Device on, Stream& stream) {
-    const auto part = [&](Numbers& twin, int i) { return twin.on(on).slice(1, i * H, H); };
+    const auto part = [&](Numbers& twin, int i) {
+      return twin.on(on).slice(1, i * kHeads, kHeads);
+    };
     const LightningSegments segments{
         .starts = starts.on(on), .in_slot = in_slot.on(on), .out_slot = out_slot.on(on)};
     lightning_carry_forward({.q = part(qkv, 0),
@@ -58,7 +61,7 @@ void check_carry(std::int64_t d, float largest_rate, double bound) {
 
 TEST_SUITE("kernels/cuda/lightning_carry") {
   TEST_CASE("folds of states are those of the CPU" * doctest::skip(!test::has_cuda())) {
-    const std::int64_t H = 3;
+    const std::int64_t H = kHeads;
     for (const std::int64_t d : {1, 16, 100})
       for (const std::int64_t J : {1, 4, 300}) {
         CAPTURE(d);
@@ -89,7 +92,7 @@ TEST_SUITE("kernels/cuda/lightning_carry") {
     for (const std::int64_t d : {1, 16, 33, 128, 256})
       for (const float largest_rate : {0.0f, 0.9f, 40.0f}) {
         check_carry<TwinFloats>(d, largest_rate, tolerance(DType::kFloat32, 4 * d));
-        check_carry<TwinRounded>(d, largest_rate, test::rounding_bound(2000 * 3 * d));
+        check_carry<TwinRounded>(d, largest_rate, test::rounding_bound(kTokens * kHeads * d));
       }
   }
 }

@@ -3,7 +3,6 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
-#include <tuple>
 
 #include "tests/support/devices.hpp"
 
@@ -23,14 +22,15 @@ Shape oriented(std::int64_t rows, std::int64_t columns, Transpose transpose) {
 TEST_SUITE("kernels/cuda/matmul") {
   TEST_CASE("products in all orientations, also of strided rows, are those of the CPU" *
             doctest::skip(!test::has_cuda())) {
-    for (const auto& [M, N, K] : {std::tuple{1, 1, 1},
-                                  {3, 5, 7},
-                                  {64, 64, 64},
-                                  {1, 129, 33},
-                                  {257, 1, 100},
-                                  {131, 77, 517},
-                                  {512, 384, 1024},
-                                  {5, 6, 0}}) {
+    for (const auto& sizes : {Shape{1, 1, 1},
+                              {3, 5, 7},
+                              {64, 64, 64},
+                              {1, 129, 33},
+                              {257, 1, 100},
+                              {131, 77, 517},
+                              {512, 384, 1024},
+                              {5, 6, 0}}) {
+      const auto M = sizes[0], N = sizes[1], K = sizes[2];
       for (const auto a_is : {Transpose::kNo, Transpose::kYes}) {
         for (const auto b_is : {Transpose::kNo, Transpose::kYes}) {
           for (const std::int64_t gap : {0, 3}) {  // numbers between the rows
