@@ -23,6 +23,7 @@ RankShape rank_shape(const Job& job) {
   const auto chunks_here = chunks_per_sequence(grid) / layout.cp;
   const bool apart = layout.ep * layout.etp > 1;
   return {.sequences = sequences,
+          .length = grid.length,
           .tokens = tokens,
           .rows = (tokens + layout.tp - 1) / layout.tp,
           .heads = model.heads / layout.tp,
@@ -38,6 +39,7 @@ RankShape rank_shape(const Job& job) {
           .experts_per_token = model.experts_per_token,
           .has_capacity = model.capacity_factor > 0,
           .layout = layout,
+          .order = job.context.order,
           .lightning = job.context.lightning,
           .recompute = job.memory.recompute,
           .activation_bytes = job.train.precision == Precision::kBFloat16 ? 2 : 4};

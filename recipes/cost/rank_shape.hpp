@@ -17,6 +17,7 @@ struct Assumptions {
 struct RankShape {
   // On this rank.
   std::int64_t sequences = 1;
+  std::int64_t length = 1;    // N of each, before cp cuts it
   std::int64_t tokens = 1;    // T, inside attention
   std::int64_t rows = 1;      // between blocks, where tp cuts them
   std::int64_t heads = 1;     // H
@@ -32,6 +33,7 @@ struct RankShape {
   bool has_capacity = false;
 
   Layout layout;
+  ContextOrder order = ContextOrder::kZigzag;
   LightningContext lightning = LightningContext::kLaspPlus;
   Recompute recompute = Recompute::kNone;
   int activation_bytes = 4;  // of an element
