@@ -22,21 +22,16 @@
 // each further NUL.
 //
 // Found are crashes; inputs that take more than half a second of processor time (two with sanitizers) or
-// 100 MB of memory; recipes that load, and whose canonical text or JSON then loads as something else; and
-// texts that formatting changes twice.
+// 100 MB of memory (not counted with sanitizers); recipes that load, and whose canonical text or JSON then
+// loads as something else; and texts that formatting changes twice.
 
 namespace {
 
-#if defined(__has_feature)
 #if __has_feature(address_sanitizer)
 constexpr double kMostSeconds = 2;
 #else
 constexpr double kMostSeconds = 0.5;
 #endif
-#else
-constexpr double kMostSeconds = 0.5;
-#endif
-constexpr std::int64_t kMostBytes = 100'000'000;
 
 std::atomic<std::int64_t> live_bytes = 0;  // since the input began
 
@@ -45,6 +40,9 @@ std::atomic<std::int64_t> live_bytes = 0;  // since the input began
   std::abort();
 }
 
+#if !__has_feature(address_sanitizer)
+constexpr std::int64_t kMostBytes = 100'000'000;
+
 std::int64_t size_of(void* memory) {
   return static_cast<std::int64_t>(::malloc_usable_size(memory));
 }
@@ -52,6 +50,7 @@ std::int64_t size_of(void* memory) {
 void count(void* memory) {
   if (live_bytes.fetch_add(size_of(memory)) > kMostBytes) found("more than 100 MB of memory");
 }
+#endif
 
 double processor_seconds() {
   timespec now = {};
@@ -129,6 +128,7 @@ void load(const Folder& folder, std::string_view input) {
 
 }  // namespace
 
+#if !__has_feature(address_sanitizer)  // which has operators of its own
 // Counted, so that the peak of an input is known whatever the allocator keeps.
 void* operator new(std::size_t size) {
   void* memory = std::malloc(size == 0 ? 1 : size);
@@ -143,6 +143,7 @@ void operator delete(void* memory) noexcept {
 void operator delete(void* memory, std::size_t /*size*/) noexcept {
   operator delete(memory);
 }
+#endif
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const Folder folder;
