@@ -1,10 +1,10 @@
 #include <cuda_runtime.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/adamw_impl.hpp"
-#include "kernels/cuda_floats.cuh"
-#include "kernels/cuda_launch.cuh"
+#include "kernels/cuda_packs.cuh"
 
 namespace fulgur::cuda {
 
@@ -24,15 +24,29 @@ void adamw(const AdamW& args, Stream& stream) {
   auto *w = args.weight.as<float>(), *m = args.exp_avg.as<float>(),
        *v = args.exp_avg_sq.as<float>();
   auto* copy = args.copy.data == nullptr ? nullptr : args.copy.as<__nv_bfloat16>();
-  for_each_element(args.weight.count(), stream, "adamw", [=] __device__(std::int64_t i) {
-    const float g = factor * gradient[i];
-    const float mean = b1 * m[i] + new1 * g;
-    const float square = b2 * v[i] + new2 * g * g;
-    m[i] = mean;
-    v[i] = square;
-    w[i] = keep * w[i] - rate * mean / (sqrtf(square) * root + eps);
-    if (copy != nullptr) store(w[i], &copy[i]);
-  });
+  const auto tensors = {args.weight, args.gradient, args.exp_avg, args.exp_avg_sq, args.copy};
+  const bool fits = std::all_of(tensors.begin(), tensors.end(), is_aligned);
+  for_each_row_pack<float>(1, args.weight.count(), fits, stream, "adamw",
+                           [=] __device__(std::int64_t, std::int64_t i, auto size) {
+                             constexpr int N = decltype(size)::value;
+                             const auto gradients = load_pack<N>(gradient + i);
+                             auto weights = load_pack<N>(w + i), means = load_pack<N>(m + i),
+                                  squares = load_pack<N>(v + i);
+                             Pack<__nv_bfloat16, N> rounded;
+                             for (int j = 0; j < N; ++j) {
+                               const float g = factor * gradients.at[j];
+                               float &weight = weights.at[j], &mean = means.at[j],
+                                     &square = squares.at[j];
+                               mean = b1 * mean + new1 * g;
+                               square = b2 * square + new2 * g * g;
+                               weight = keep * weight - rate * mean / (sqrtf(square) * root + eps);
+                               store(weight, &rounded.at[j]);
+                             }
+                             store_pack(weights, w + i);
+                             store_pack(means, m + i);
+                             store_pack(squares, v + i);
+                             if (copy != nullptr) store_pack(rounded, copy + i);
+                           });
 }
 
 }  // namespace fulgur::cuda

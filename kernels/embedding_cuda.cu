@@ -7,18 +7,33 @@
 namespace fulgur::cuda {
 namespace {
 
+// How often every id of the part occurs, and the first token that has it. [V]
+struct Occurrences {
+  std::int32_t *counts, *firsts;
+};
+
+__global__ void count_kernel(const std::int32_t* ids, std::int64_t tokens, std::int32_t first_id,
+                             std::int64_t V, Occurrences of) {
+  const auto t = static_cast<std::int32_t>(blockIdx.x * blockDim.x + threadIdx.x);
+  if (t >= tokens) return;
+  const auto row = std::int64_t{ids[t]} - first_id;
+  if (row < 0 || row >= V) return;
+  atomicAdd(of.counts + row, 1);
+  atomicMin(of.firsts + row, t);
+}
+
 template <class T>
 struct Backward {
   const std::int32_t* ids;
   const T* dy;
   float* dweight;
+  Occurrences of;
   std::int64_t tokens, V, C;
   std::int32_t first_id;
 };
 
 // One block per token. The block of the first token with an id adds up all tokens with that id, in rising
-// order; the others have nothing to do. Finding out costs T^2 comparisons of small numbers that stay in the
-// cache, and saves a sort.
+// order, window by window until it has them; the others have nothing to do.
 template <int N, class T>
 __global__ void backward_kernel(Backward<T> args) {
   __shared__ std::int32_t same[kThreads];  // tokens of one window that have the id, in rising order
@@ -26,15 +41,12 @@ __global__ void backward_kernel(Backward<T> args) {
   const std::int64_t first = blockIdx.x;
   const auto id = args.ids[first];
   const auto row = std::int64_t{id} - args.first_id;
-  if (row < 0 || row >= args.V) return;
-  for (std::int64_t window = 0; window < first; window += kThreads) {
-    const auto t = window + threadIdx.x;
-    if (__syncthreads_or(t < first && args.ids[t] == id)) return;
-  }
+  if (row < 0 || row >= args.V || args.of.firsts[row] != first) return;
 
   float* dweight = args.dweight + row * args.C;
   const auto lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
-  for (auto window = first; window < args.tokens; window += kThreads) {
+  int left = args.of.counts[row];
+  for (auto window = first; left > 0; window += kThreads) {
     const auto t = window + threadIdx.x;
     const bool is_same = t < args.tokens && args.ids[t] == id;
     const auto of_warp = __ballot_sync(kAllLanes, is_same);
@@ -47,9 +59,11 @@ __global__ void backward_kernel(Backward<T> args) {
     }
     if (is_same) same[before + __popc(of_warp & ((1u << lane) - 1))] = static_cast<int>(t);
     __syncthreads();
+    left -= all;
     if (all > 0) {
       for (auto c = std::int64_t{threadIdx.x} * N; c < args.C; c += kThreads * N) {
         auto sum = load_pack<N>(dweight + c);
+#pragma unroll 4
         for (int i = 0; i < all; ++i) {
           const auto dy = load_pack<N>(args.dy + same[i] * args.C + c);
           for (int j = 0; j < N; ++j)
@@ -82,11 +96,22 @@ void forward_of(const EmbeddingForward& args, Stream& stream) {
 
 template <class T>
 void backward_of(const EmbeddingBackward& args, Stream& stream) {
+  const auto V = args.dweight.dims[0], tokens = args.ids.dims[0];
+  const auto bytes = static_cast<std::size_t>(V) * sizeof(std::int32_t);
+  const Scratch scratch(2 * bytes, stream);
+  const Occurrences of{.counts = scratch.as<std::int32_t>(),
+                       .firsts = scratch.as<std::int32_t>() + V};
+  check(cudaMemsetAsync(of.counts, 0, bytes, native(stream)), "cudaMemsetAsync");
+  check(cudaMemsetAsync(of.firsts, 0x7f, bytes, native(stream)), "cudaMemsetAsync");  // large
+  count_kernel<<<grid_size(divide_up(tokens, kThreads)), kThreads, 0, native(stream)>>>(
+      args.ids.as<std::int32_t>(), tokens, args.first_id, V, of);
+  check_launch("embedding_backward");
   const Backward<T> backward{.ids = args.ids.as<std::int32_t>(),
                              .dy = args.dy.as<T>(),
                              .dweight = args.dweight.as<float>(),
-                             .tokens = args.ids.dims[0],
-                             .V = args.dweight.dims[0],
+                             .of = of,
+                             .tokens = tokens,
+                             .V = V,
                              .C = args.dweight.dims[1],
                              .first_id = args.first_id};
   with_pack_size<T>(fits_packs<T>(backward.C, {args.dy, args.dweight}), [&](auto size) {

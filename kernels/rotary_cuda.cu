@@ -1,5 +1,7 @@
 #include <cuda_runtime.h>
 
+#include <cmath>
+
 #include "kernels/cuda_floats.cuh"
 #include "kernels/cuda_launch.cuh"
 #include "kernels/rotary_impl.hpp"
@@ -31,12 +33,12 @@ void rotary_of(const Rotary& args, Stream& stream) {
   const auto token_stride = args.x.strides[0], head_stride = args.x.strides[1];
   const auto* positions = args.positions.as<std::int32_t>();
   auto* x = args.x.as<T>();
-  const double base = args.base, rotary_dim = static_cast<double>(args.rotary_dim);
+  const double slope = -2.0 * std::log2(args.base) / static_cast<double>(args.rotary_dim);
   const float sign = args.direction == RotaryDirection::kForward ? 1.0f : -1.0f;
   for_each_element(args.x.dims[0] * half, stream, "rotary", [=] __device__(std::int64_t i) {
     const auto t = i / half, j = i % half;
     double sine = 0, cosine = 0;
-    sincos(positions[t] * pow(base, -2.0 * static_cast<double>(j) / rotary_dim), &sine, &cosine);
+    sincos(positions[t] * exp2(slope * static_cast<double>(j)), &sine, &cosine);
     const float c = static_cast<float>(cosine), s = sign * static_cast<float>(sine);
     T* const first = x + t * token_stride + j;
     std::int64_t h = 0;
