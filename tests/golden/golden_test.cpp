@@ -20,6 +20,14 @@ constexpr double kLogits = 5e-6;    // relative norm
 constexpr double kGradient = 1e-5;  // relative norm
 constexpr double kLoss = 1e-5;      // relative
 
+// In bfloat16 every stored activation has a relative rounding error of up to 2^-9. About ten of them in a
+// row for each of up to 8 layers add up like a random walk to some 0.02 of the logits; and a token whose
+// experts are nearer than that goes to others than in float32, which a whole row of logits shows: with
+// random weights, as here, a few tokens of a hundred. An H200 came to 0.067.
+constexpr double kRoundedLogits = 0.1;     // relative norm
+constexpr double kRoundedGradient = 0.15;  // relative norm, all parameters together
+constexpr double kRoundedLoss = 5e-3;      // relative
+
 std::vector<fs::path> case_folders() {
   const char* chosen = std::getenv("FULGUR_GOLDEN_DIR");
   const fs::path root = chosen != nullptr ? fs::path(chosen) : fs::path(FULGUR_GOLDEN_SOURCE_DIR);
@@ -122,13 +130,38 @@ void check_case(const fs::path& folder, Device device) {
   check_greedy(golden, trained);
 }
 
-void check_all_cases(Device device) {
+// The first step in bfloat16: its loss, and its gradient as one vector.
+void check_rounded_case(const fs::path& folder) {
+  const test::GoldenCase golden(folder);
+  auto run = run_of(golden);
+  run.device = Device::kCuda;
+  auto job = job_of(golden, {});
+  job.train.precision = Precision::kBFloat16;
+  const auto results = test::run_layout(job, run);
+  const double loss = results.front().loss + results.front().aux_loss;
+  CHECK(loss == doctest::Approx(golden.losses.front()).epsilon(kRoundedLoss));
+  std::vector<float> got, expected;
+  for (const auto& parameter : parameters(golden.model, golden.optimizer.decay_on)) {
+    const auto part = golden.gradient(parameter);
+    if (part.empty()) continue;
+    const auto& ours = results.front().gradients.at(parameter.name);
+    got.insert(got.end(), ours.begin(), ours.end());
+    expected.insert(expected.end(), part.begin(), part.end());
+  }
+  if (!expected.empty()) CHECK(test::relative_error(got, expected) <= kRoundedGradient);
+  test::LayoutRank rank(job, run, Rank{0}, alone(run.device));
+  CHECK(test::relative_error(rank.logits(golden.samples(golden.input(0))),
+                             golden.tensor("logits")) <= kRoundedLogits);
+}
+
+template <class CheckCase>
+void check_all_cases(const CheckCase& check_case) {
   const auto folders = case_folders();
   REQUIRE(!folders.empty());
   for (const auto& folder : folders) {
     CAPTURE(folder);
     MESSAGE("case " << folder.filename().string());
-    check_case(folder, device);
+    check_case(folder);
   }
 }
 
@@ -136,11 +169,16 @@ void check_all_cases(Device device) {
 
 TEST_SUITE("golden") {
   TEST_CASE("logits, gradients, losses, norms and greedy tokens equal those of transformers") {
-    check_all_cases(Device::kCpu);
+    check_all_cases([](const fs::path& folder) { check_case(folder, Device::kCpu); });
   }
 
   TEST_CASE("so they do on a GPU" * doctest::skip(num_cuda_devices() == 0)) {
-    check_all_cases(Device::kCuda);
+    check_all_cases([](const fs::path& folder) { check_case(folder, Device::kCuda); });
+  }
+
+  TEST_CASE("in bfloat16 they do up to what rounding explains" *
+            doctest::skip(num_cuda_devices() == 0)) {
+    check_all_cases(check_rounded_case);
   }
 
   TEST_CASE("the small case is reproduced on mixed layouts") {
