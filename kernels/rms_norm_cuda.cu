@@ -11,6 +11,13 @@
 namespace fulgur::cuda {
 namespace {
 
+// How a block holds a row: no more than kMostPacks packs in a thread, and no more threads than leave each
+// enough registers for them and their dweights.
+constexpr int kMostPacks = 4;
+constexpr int kMostHeldThreads = 512, kFewThreads = 128;
+// A block adds up the dweights of so many rows in float32, if that leaves enough blocks for the GPU.
+constexpr std::int64_t kRowsOfPart = 32, kEnoughBlocks = 132 * 6;
+
 // The sums over whole rows that the caller made, or nothing, and the columns of a whole row.
 struct Sums {
   const double* sums;
@@ -29,14 +36,13 @@ __device__ double squares(const Pack<E, N>& x) {
     sum += static_cast<double>(to_float(x.at[j])) * static_cast<double>(to_float(x.at[j]));
   return sum;
 }
+// A pack is added up in float32, packs in float64: conversions are slow, and backward has more of them.
 template <int N, class E>
 __device__ double dots(const Pack<E, N>& dy, const Pack<E, N>& x, const Pack<float, N>& weight) {
-  double sum = 0;
-  for (int j = 0; j < N; ++j) {
-    sum += static_cast<double>(to_float(dy.at[j]) * weight.at[j]) *
-           static_cast<double>(to_float(x.at[j]));
-  }
-  return sum;
+  float sum = 0;
+  for (int j = 0; j < N; ++j)
+    sum += to_float(dy.at[j]) * weight.at[j] * to_float(x.at[j]);
+  return static_cast<double>(sum);
 }
 template <int N, class E>
 __device__ Pack<E, N> normed(const Pack<E, N>& x, const Pack<float, N>& weight, float rstd) {
@@ -106,7 +112,7 @@ __global__ void forward_kernel(Forward<E> args) {
 }
 
 template <int kPacks, class E>
-__global__ void held_forward_kernel(Forward<E> args) {
+__global__ void __launch_bounds__(kMostHeldThreads) held_forward_kernel(Forward<E> args) {
   constexpr int N = kMostOfPack<E>;
   const E* const x = args.x + blockIdx.x * args.C;
   E* const y = args.y + blockIdx.x * args.C;
@@ -159,11 +165,12 @@ __global__ void backward_kernel(Backward<E> args) {
 }
 
 // A block goes through every gridDim.x-th row and writes the sum of its dweights to a row of `parts`.
-//   parts [gridDim.x, C] float64
+//   parts [gridDim.x, C]
 template <int kPacks, class E>
-__global__ void held_backward_kernel(Backward<E> args, double* parts) {
+__global__ void __launch_bounds__(kMostHeldThreads)
+    held_backward_kernel(Backward<E> args, float* parts) {
   constexpr int N = kMostOfPack<E>;
-  double dweight[kPacks][N] = {};
+  float dweight[kPacks][N] = {};
   for (std::int64_t t = blockIdx.x; t < args.T; t += gridDim.x) {
     const auto first = t * args.C;
     Pack<E, N> dy[kPacks], x[kPacks];
@@ -175,10 +182,8 @@ __global__ void held_backward_kernel(Backward<E> args, double* parts) {
     double sum = 0;
     for_held_packs<N, kPacks>(args.C, [&](int p, std::int64_t c) {
       sum += dots(dy[p], x[p], load_pack<N>(args.weight + c));
-      for (int j = 0; j < N; ++j) {
-        const float normal = to_float(x[p].at[j]) * rstd;
-        dweight[p][j] += static_cast<double>(to_float(dy[p].at[j]) * normal);
-      }
+      for (int j = 0; j < N; ++j)
+        dweight[p][j] += to_float(dy[p].at[j]) * (to_float(x[p].at[j]) * rstd);
     });
     if (args.sums.sums == nullptr) sum = block_sum(sum);
     const float mean = args.mean(t, sum);
@@ -214,11 +219,6 @@ __global__ void dots_kernel(const E* dy, const E* x, const float* weight, double
   sum = block_sum(sum);
   if (threadIdx.x == 0) sums[blockIdx.x] = sum;
 }
-
-// How a block holds a row: no more than kMostPacks packs in a thread, and no more threads than leave each
-// enough registers for them and their dweights.
-constexpr int kMostPacks = 4;
-constexpr std::int64_t kMostHeldThreads = 512, kFewThreads = 128;
 
 // Calls body(PackSize<kPacks>{}, threads) when a block can hold a row of so many packs. Returns false
 // when not.
@@ -262,22 +262,22 @@ void forward_of(const RmsNormForward& args, Stream& stream) {
 }
 
 struct PartOf {
-  const double* parts;
+  const float* parts;
   std::int64_t C;
 
   __device__ double operator()(std::int64_t row, std::int64_t column) const {
-    return parts[row * C + column];
+    return static_cast<double>(parts[row * C + column]);
   }
 };
 
 // dx, and dweight from the parts of it that blocks with many rows leave.
 template <class E>
 bool held_backward(const Backward<E>& backward, float* dweight, Stream& stream) {
-  constexpr std::int64_t kMostBlocks = 132 * 4;
-  const auto C = backward.C, num_parts = std::min(backward.T, kMostBlocks);
+  const auto T = backward.T, C = backward.C;
+  const auto num_parts = std::max(std::min(T, kEnoughBlocks), divide_up(T, kRowsOfPart));
   return with_held_row(C / kMostOfPack<E>, [&](auto packs, unsigned threads) {
-    const Scratch scratch(static_cast<std::size_t>(num_parts * C) * sizeof(double), stream);
-    auto* parts = scratch.as<double>();
+    const Scratch scratch(static_cast<std::size_t>(num_parts * C) * sizeof(float), stream);
+    auto* parts = scratch.as<float>();
     held_backward_kernel<decltype(packs)::value>
         <<<grid_size(num_parts), threads, 0, native(stream)>>>(backward, parts);
     check_launch("rms_norm_backward");
