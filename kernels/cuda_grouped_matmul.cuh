@@ -12,7 +12,8 @@ inline constexpr int kPanel =
     16;  // tiles of rows that take turns before the next columns: they share L2
 inline constexpr std::int64_t kMostGroups = 4096;
 
-// out[row][column] = sum over the terms of a[row][term] b[column][term], rows and columns inside a group.
+// out[row][column] = sum over the terms of a[row][term] b[column][term], rows and columns inside a
+// group.
 enum class Product {
   kForward,         // x w^T: rows are those of the group
   kInputGradient,   // dy w
@@ -51,8 +52,8 @@ struct Tile {
   std::int64_t rows, columns, terms;  // that it has; no tile: terms = 0
 };
 
-// The number of the first tile of each group, and of all tiles, to shared memory. All threads call it
-// together.
+// The number of the first tile of each group, and of all tiles, to shared memory. All threads call
+// it together.
 template <Product kProduct>
 __device__ void count_tiles(const Args& args, std::int32_t* first_tile) {
   if (warp() == 0) {
@@ -108,8 +109,8 @@ __device__ std::int64_t first_row(const Args& args, const Tile& tile) {
   return tile.row + (is_of_matrices ? tile.group * args.rows : tile.first_token);
 }
 
-// Writes two neighbours of the output, of which each has one writer. What is added to is not waited for:
-// the memory adds, in the same way whenever it does.
+// Writes two neighbours of the output, of which each has one writer. What is added to is not waited
+// for: the memory adds, in the same way whenever it does.
 template <Product kProduct>
 __device__ void write_pair(const Args& args, std::int64_t at, float left, float right) {
   if constexpr (kProduct == Product::kWeightGradient) {

@@ -23,8 +23,8 @@ struct HeadsOf {
 using Heads = HeadsOf<float>;
 
 // Brings columns [column, column + width) of the rows of tokens first, first + step, ... to shared
-// memory as float32, row by row with `padded` numbers from one to the next: `rows` of them, then zeros up to
-// kRows; zeros also behind the d columns of a head.
+// memory as float32, row by row with `padded` numbers from one to the next: `rows` of them, then
+// zeros up to kRows; zeros also behind the d columns of a head.
 template <int kRows, class T>
 __device__ void load_rows(const HeadsOf<T>& x, std::int64_t head, std::int64_t first, int step,
                           int rows, int column, int width, int d, int padded, float* to) {

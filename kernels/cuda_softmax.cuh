@@ -110,8 +110,8 @@ std::int64_t num_query_tiles(const Args<Element>& args) {
   return args.T / kTile + args.num_spans;
 }
 
-// Which head and which tile a thread block has, of a grid of heads * tiles. The longest work comes first,
-// of all heads: for queries that is the last tile, for keys the first.
+// Which head and which tile a thread block has, of a grid of heads * tiles. The longest work comes
+// first, of all heads: for queries that is the last tile, for keys the first.
 struct HeadAndTile {
   __device__ explicit HeadAndTile(std::int64_t num_heads)
       : head(blockIdx.x % num_heads),
@@ -120,7 +120,8 @@ struct HeadAndTile {
   std::int64_t head, from_begin, from_end;
 };
 
-// Begins to bring `rows` rows of a head to shared memory, zeros behind them and behind its d columns.
+// Begins to bring `rows` rows of a head to shared memory, zeros behind them and behind its d
+// columns.
 template <int kNumThreads, class Matrix>
 __device__ void begin_rows(const HeadsOf<Bf16>& x, std::int64_t head, std::int64_t first,
                            std::int64_t rows, int d, Matrix& to) {
@@ -137,9 +138,9 @@ __device__ void begin_rows(const HeadsOf<Bf16>& x, std::int64_t head, std::int64
   }
 }
 
-// On tensor cores, for rows in whole pieces of 16 bytes and d up to kMostTensorDims: with Hopper's own
-// products, or with those that older and newer GPUs have too. o and lse hold what a query that sees
-// nothing gets already, and delta is there.
+// On tensor cores, for rows in whole pieces of 16 bytes and d up to kMostTensorDims: with Hopper's
+// own products, or with those that older and newer GPUs have too. o and lse hold what a query that
+// sees nothing gets already, and delta is there.
 inline constexpr int kMostTensorDims = 128;
 void forward_on_hopper(const Args<Bf16>& args, Stream& stream, const char* operation);
 void forward_anywhere(const Args<Bf16>& args, Stream& stream, const char* operation);

@@ -2,9 +2,9 @@
 
 #include "kernels/cuda_softmax_walk.cuh"
 
-// What the kernels of softmax attention on tensor cores share: what happens to tiles of sums in registers.
-// A lane has the rows lane / 4 and lane / 4 + 8 ("half") of 16, and of each tile of 8 columns the two from
-// lane % 4 * 2 on.
+// What the kernels of softmax attention on tensor cores share: what happens to tiles of sums in
+// registers. A lane has the rows lane / 4 and lane / 4 + 8 ("half") of 16, and of each tile of 8
+// columns the two from lane % 4 * 2 on.
 namespace fulgur::cuda::softmax {
 
 inline constexpr float kLog2E = 1.4426950408889634f, kLn2 = 0.6931471805599453f;
@@ -18,8 +18,8 @@ struct RowSoFar {
   float maximum = -INFINITY, sum = 0.0f;
 };
 
-// Turns the scores of a row, times log2 e, into weights; the row sees the first `seen` of them. Returns by
-// how much weights and sums so far are too large.
+// Turns the scores of a row, times log2 e, into weights; the row sees the first `seen` of them.
+// Returns by how much weights and sums so far are too large.
 template <int kTiles>
 __device__ __forceinline__ float weigh(Sums (&scores)[kTiles], int half, int seen, RowSoFar& row) {
   if (seen < kTiles * 8) {

@@ -5,7 +5,8 @@
 // How a thread block that has keys finds the queries that see them.
 namespace fulgur::cuda::softmax {
 
-// The tiles of queries that see keys from `first` on, head by head of the KV head's group, span by span.
+// The tiles of queries that see keys from `first` on, head by head of the KV head's group, span by
+// span.
 template <int kQueries>
 class Walk {
  public:
@@ -43,8 +44,8 @@ class Walk {
   std::int64_t first_, end_, group_, first_head_, index_ = -1;
 };
 
-// Which of a block's kKeys keys the queries of a tile see: key r and query c with r <= c + diagonal, r inside
-// [begin, end) and c < columns.
+// Which of a block's kKeys keys the queries of a tile see: key r and query c with r <= c +
+// diagonal, r inside [begin, end) and c < columns.
 template <int kKeys>
 struct Sight {
   __device__ Sight(const Span& span, std::int64_t first_key, std::int64_t query) {

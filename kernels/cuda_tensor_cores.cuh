@@ -8,9 +8,9 @@
 #include "kernels/cuda_floats.cuh"
 #include "kernels/cuda_launch.cuh"
 
-// Products of bfloat16 on tensor cores with float32 sums, by warp (mma.sync, 16 x 8 x 16, on GPUs of
-// compute capability 8.0 and later), and what brings the operands there. In a warp g = lane / 4 and
-// t = lane % 4:
+// Products of bfloat16 on tensor cores with float32 sums, by warp (mma.sync, 16 x 8 x 16, on GPUs
+// of compute capability 8.0 and later), and what brings the operands there. In a warp g = lane / 4
+// and t = lane % 4:
 //
 //   sums  [16, 8]    c0 c1: row g, columns 2t 2t+1            c2 c3: row g + 8
 //   a     [16, 16]   a0: row g, columns 2t 2t+1   a1: row g + 8   a2, a3: the same 8 columns on
@@ -78,8 +78,8 @@ __device__ inline A load_four_transposed(const Bf16* row) {
   return out;
 }
 
-// A matrix in shared memory without gaps: the 16-byte pieces of a row change places with the row, so
-// that eight rows of a column of pieces lie in different banks.
+// A matrix in shared memory without gaps: the 16-byte pieces of a row change places with the row,
+// so that eight rows of a column of pieces lie in different banks.
 template <int kRows, int kColumns>
 struct Swizzled {
   static constexpr int kPiece = 8;  // elements
@@ -129,10 +129,10 @@ __device__ void load_two_b_transposed(const Matrix& x, int row, int column, B& l
   right = {four.r[2], four.r[3]};
 }
 
-// Begins to bring kBytes (4 or 16) to shared memory, zeros unless `inside`; then `from` is not read.
-// All that a thread has begun is there behind wait_for_copies(); end_batch() counts what has begun
-// since the last call as one batch, and wait_for_batches<n>() leaves the n latest batches on their way.
-// Other threads see it behind a barrier.
+// Begins to bring kBytes (4 or 16) to shared memory, zeros unless `inside`; then `from` is not
+// read. All that a thread has begun is there behind wait_for_copies(); end_batch() counts what has
+// begun since the last call as one batch, and wait_for_batches<n>() leaves the n latest batches on
+// their way. Other threads see it behind a barrier.
 template <int kBytes = 16>
 __device__ void begin_copy(void* to, const void* from, bool inside = true) {
   const int bytes = inside ? kBytes : 0;
@@ -162,7 +162,8 @@ __device__ inline void store_pair(Bf16* to, float left, float right) {
   *reinterpret_cast<std::uint32_t*>(to) = pack(left, right);
 }
 
-// Whether rows of d elements can be brought in pieces of 16 bytes: all their addresses are multiples.
+// Whether rows of d elements can be brought in pieces of 16 bytes: all their addresses are
+// multiples.
 inline bool has_whole_pieces(const Tensor& tensor) {
   constexpr std::int64_t kPiece = 8;  // elements
   bool is_whole = reinterpret_cast<std::uintptr_t>(tensor.data) % 16 == 0 &&

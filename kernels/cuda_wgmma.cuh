@@ -8,12 +8,18 @@
 #include "kernels/cuda_tensor_cores.cuh"
 #include "kernels/cuda_wgmma_products.cuh"
 
-// What a kernel on Hopper's own units needs (compute capability 9.0, built as sm_90a): the copy engine
-// (TMA), its barriers, and products of a warpgroup (wgmma), whose operands lie in shared memory.
+// What a kernel on Hopper's own units needs (compute capability 9.0, built as sm_90a): the copy
+// engine (TMA), its barriers, and products of a warpgroup (wgmma), whose operands lie in shared
+// memory.
 //
-// Operands lie there as the copy engine writes them with a swizzle of 128 bytes: in boxes of lines of 64
-// elements. A box begins at a multiple of 1024 bytes. Either a line is 64 terms of a row (or column) of
-// the product, 8 lines to a block of 1024 bytes; or a line is 64 rows for one term: "transposed".
+// Operands lie there as the copy engine writes them with a swizzle of 128 bytes: in boxes of lines
+// of 64 elements. A box begins at a multiple of 1024 bytes. Either a line is 64 terms of a row (or
+// column) of the product, 8 lines to a block of 1024 bytes; or a line is 64 rows for one term:
+// "transposed".
+#if defined(__CUDA_ARCH__) && !defined(__CUDA_ARCH_FEAT_SM90_ALL)
+#pragma nv_diag_suppress 177  // in code for other GPUs these kernels are empty, and use nothing
+#endif
+
 namespace fulgur::cuda::hopper {
 
 inline constexpr int kLine = 64;  // elements
@@ -23,13 +29,14 @@ inline constexpr std::uint64_t kBlockBytes = 1024;  // eight lines
 // Whether the device at hand is one.
 bool is_here();
 
-// How the copy engine brings boxes of [lines, kLine] out of a dense tensor [outer, rows, columns] of
-// bfloat16, with zeros for what lies outside it. `data` and the columns are multiples of 16 bytes.
+// How the copy engine brings boxes of [lines, kLine] out of a dense tensor [outer, rows, columns]
+// of bfloat16, with zeros for what lies outside it. `data` and the columns are multiples of 16
+// bytes.
 CUtensorMap boxes_of(const void* data, std::int64_t outer, std::int64_t rows, std::int64_t columns,
                      int lines);
 
-// A barrier in shared memory that completes when `count` arrivals, and all bytes announced for it, are
-// there; then it starts again. Its phases alternate between 0 and 1.
+// A barrier in shared memory that completes when `count` arrivals, and all bytes announced for it,
+// are there; then it starts again. Its phases alternate between 0 and 1.
 struct Barrier {
   std::uint64_t state;
 
@@ -77,7 +84,8 @@ __device__ inline void begin_box(const CUtensorMap& map, void* to, Barrier& barr
       : "memory");
 }
 
-// How a product finds an operand. From one 64 rows of a transposed operand to the next are `box_bytes`.
+// How a product finds an operand. From one 64 rows of a transposed operand to the next are
+// `box_bytes`.
 __device__ inline std::uint64_t operand(const void* at, std::uint64_t box_bytes = kBlockBytes) {
   constexpr std::uint64_t kSwizzle128 = 1;
   return (std::uint64_t{shared_address(at)} & 0x3ffff) >> 4 | box_bytes >> 4 << 16 |
@@ -87,8 +95,8 @@ __device__ inline std::uint64_t operand(const void* at, std::uint64_t box_bytes 
 template <bool kTransposed>
 inline constexpr std::uint64_t kNextTerms = (kTransposed ? 2 * kBlockBytes : 32) >> 4;
 
-// Products are queued: between begin_products() and end_products() nobody else may touch their sums, and
-// wait_for_products<n>() leaves the n latest batches at work.
+// Products are queued: between begin_products() and end_products() nobody else may touch their
+// sums, and wait_for_products<n>() leaves the n latest batches at work.
 __device__ inline void begin_products() {
   asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
 }
@@ -111,8 +119,9 @@ __device__ __forceinline__ void hold(Sums (&sums)[kTiles]) {
   }
 }
 
-// A matrix in shared memory whose rows are terms of a product, or whose columns are: boxes of 64 columns,
-// as the copy engine would write them. What threads write is published before it is multiplied.
+// A matrix in shared memory whose rows are terms of a product, or whose columns are: boxes of 64
+// columns, as the copy engine would write them. What threads write is published before it is
+// multiplied.
 template <int kRows, int kColumns>
 struct alignas(kBlockBytes) Boxes {
   static constexpr int kNumRows = kRows, kNumColumns = kColumns;

@@ -2,10 +2,11 @@
 
 #include "kernels/cuda_tensor_cores.cuh"
 
-// Products of a warpgroup on Hopper (wgmma), [64, n] by 16 terms: sums = a b, or sums += a b, b [16, n].
-// The warp w of the four has the rows 16 w .. 16 w + 15, as n / 8 tiles of 8 columns. a lies in shared
-// memory or, as its warp's rows, in registers; b lies in shared memory. Both are given as operand() of
-// kernels/cuda_wgmma.cuh gives them. They are queued: see begin_products() there.
+// Products of a warpgroup on Hopper (wgmma), [64, n] by 16 terms: sums = a b, or sums += a b, b
+// [16, n]. The warp w of the four has the rows 16 w .. 16 w + 15, as n / 8 tiles of 8 columns. a
+// lies in shared memory or, as its warp's rows, in registers; b lies in shared memory. Both are
+// given as operand() of kernels/cuda_wgmma.cuh gives them. They are queued: see begin_products()
+// there.
 namespace fulgur::cuda::hopper {
 
 template <bool kATransposed, bool kBTransposed>

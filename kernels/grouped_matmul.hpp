@@ -30,9 +30,9 @@ struct GroupedMatMulWeightGradient {
   Tensor dy, x, offsets, dw;
 };
 
-// Throw std::invalid_argument, naming the tensor, when dims or dtypes do not fit together; the queued
-// work does so when offsets does not rise from 0 to at most M.
-// Cost: 2 offsets[E] N K floating-point operations.
+// Throw std::invalid_argument, naming the tensor, when dims or dtypes do not fit together; the
+// queued work does so when offsets does not rise from 0 to at most M. Cost: 2 offsets[E] N K
+// floating-point operations.
 void grouped_matmul(const GroupedMatMul& args, Stream& stream);
 void grouped_matmul_input_gradient(const GroupedMatMulInputGradient& args, Stream& stream);
 void grouped_matmul_weight_gradient(const GroupedMatMulWeightGradient& args, Stream& stream);

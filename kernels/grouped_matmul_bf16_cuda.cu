@@ -2,11 +2,11 @@
 
 #include "kernels/cuda_grouped_matmul.cuh"
 
-// Grouped products of bfloat16 on tensor cores, with float32 sums. As many thread blocks as the GPU has
-// multiprocessors share the tiles of all groups, which every block counts itself from the offsets. A
-// block brings operands kStages - 1 steps of kDepth terms ahead, also over the end of a tile: the first
-// steps of its next tile are on their way while it writes the last one. Eight warps have [64, 64] of the
-// tile each.
+// Grouped products of bfloat16 on tensor cores, with float32 sums. As many thread blocks as the GPU
+// has multiprocessors share the tiles of all groups, which every block counts itself from the
+// offsets. A block brings operands kStages - 1 steps of kDepth terms ahead, also over the end of a
+// tile: the first steps of its next tile are on their way while it writes the last one. Eight warps
+// have [64, 64] of the tile each.
 //
 //   E groups, M rows, x [M, K], w [E, N, K], y [M, N]
 namespace fulgur::cuda::tensor_cores {

@@ -4,9 +4,9 @@
 #include "kernels/cuda_wgmma.cuh"
 #include "kernels/grouped_matmul_impl.hpp"
 
-// Plain tiled products with float32 sums, of any sizes; those of bfloat16 go to the tensor cores where
-// they fit (grouped_matmul_bf16_cuda.cu). The offsets stay on the device: there are as many blocks as any
-// offsets could need, and a block finds out itself what it has to do.
+// Plain tiled products with float32 sums, of any sizes; those of bfloat16 go to the tensor cores
+// where they fit (grouped_matmul_bf16_cuda.cu). The offsets stay on the device: there are as many
+// blocks as any offsets could need, and a block finds out itself what it has to do.
 //
 //   E groups, M rows, x [M, K], w [E, N, K], y [M, N]
 namespace fulgur::cuda {
@@ -18,8 +18,8 @@ constexpr int kSide = 16;     // threads along a side of the tile
 constexpr int kOfThread = 4;  // rows and columns of a thread's piece
 constexpr int kPadded = kTile + 1;
 
-// A matrix whose element (row, term) lies at data + row row_stride + term term_stride; one of the two
-// strides is 1.
+// A matrix whose element (row, term) lies at data + row row_stride + term term_stride; one of the
+// two strides is 1.
 template <class T>
 struct Operand {
   const T* data;
@@ -30,8 +30,8 @@ struct Tiles {
   float a[kDepth][kPadded], b[kDepth][kPadded];  // 2 x 16 x 65 x 4 B = 8 KiB
 };
 
-// Brings [kTile rows, kDepth terms] of x to shared memory, with zeros outside it. Neighbouring threads
-// read neighbouring numbers.
+// Brings [kTile rows, kDepth terms] of x to shared memory, with zeros outside it. Neighbouring
+// threads read neighbouring numbers.
 template <class T>
 __device__ void load(const Operand<T>& x, std::int64_t rows, std::int64_t terms,
                      float (&to)[kDepth][kPadded]) {
@@ -226,8 +226,8 @@ void queue(const GroupedMatMulWeightGradient& args, Stream& stream) {
   check_launch("grouped_matmul_weight_gradient");
 }
 
-// In bfloat16 on tensor cores. False, with nothing queued, where they do not fit: for rows that are not
-// whole pieces of 16 bytes, and for more groups than they can count.
+// In bfloat16 on tensor cores. False, with nothing queued, where they do not fit: for rows that are
+// not whole pieces of 16 bytes, and for more groups than they can count.
 bool queue_on_tensor_cores(const Tensor& a, const Tensor& b, const Tensor& offsets,
                            const Tensor& out, tensor_cores::Product product, Stream& stream,
                            const char* operation) {

@@ -3,10 +3,11 @@
 #include "kernels/cuda_grouped_matmul.cuh"
 #include "kernels/cuda_wgmma.cuh"
 
-// Grouped products of bfloat16 with Hopper's copy engine and products of warpgroups, with float32 sums. As
-// many thread blocks as the GPU has multiprocessors share the tiles of all groups, which every block
-// counts itself from the offsets. One warpgroup brings operands, up to kStages steps of kDepth terms
-// ahead, also over the end of a tile; two multiply, and have [64, 256] of the tile each.
+// Grouped products of bfloat16 with Hopper's copy engine and products of warpgroups, with float32
+// sums. As many thread blocks as the GPU has multiprocessors share the tiles of all groups, which
+// every block counts itself from the offsets. One warpgroup brings operands, up to kStages steps of
+// kDepth terms ahead, also over the end of a tile; two multiply, and have [64, 256] of the tile
+// each.
 //
 //   E groups, M rows, x [M, K], w [E, N, K], y [M, N]
 namespace fulgur::cuda::tensor_cores {

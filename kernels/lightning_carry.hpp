@@ -6,8 +6,8 @@ namespace fulgur {
 
 // Lightning attention of a sequence in chunks, which may lie on several ranks: what joins them
 // (docs/math.md 2.2). Shapes, slots and powers of lambda = exp(-decay_rate[h]) are those of
-// kernels/lightning_attention.hpp; t = 1 .. n counts inside a segment. q, k, v, o, dk and dv [T, H, d]
-// are float32; or, on a GPU, all bfloat16, of any d: then a sum is rounded once for each call.
+// kernels/lightning_attention.hpp; t = 1 .. n counts inside a segment. q, k, v, o, dk and dv [T, H,
+// d] are float32; or, on a GPU, all bfloat16, of any d: then a sum is rounded once for each call.
 //
 // Each call throws std::invalid_argument, naming the tensor, when dims or dtypes do not fit
 // together. Starts that do not run from 0 to T, and slots outside their table, are found on the CPU

@@ -3,8 +3,8 @@
 #include "kernels/cuda_heads.cuh"
 #include "kernels/lightning_carry_impl.hpp"
 
-// In plain float32 between elements that are float32 or bfloat16, for any head size that shared memory
-// can hold.
+// In plain float32 between elements that are float32 or bfloat16, for any head size that shared
+// memory can hold.
 namespace fulgur::cuda {
 namespace {
 

@@ -9,9 +9,9 @@
 #include "kernels/matmul_impl.hpp"
 #include "kernels/unique_handle.hpp"
 
-// Products through cuBLASLt: of float32 in float32 throughout, no TF32; of bfloat16 on tensor cores,
-// with float32 sums. cuBLASLt counts columns first, so the row-major c = op(a) op(b) is given to it as
-// c^T = op(b)^T op(a)^T.
+// Products through cuBLASLt: of float32 in float32 throughout, no TF32; of bfloat16 on tensor
+// cores, with float32 sums. cuBLASLt counts columns first, so the row-major c = op(a) op(b) is
+// given to it as c^T = op(b)^T op(a)^T.
 namespace fulgur::cuda {
 namespace {
 
@@ -92,8 +92,8 @@ void prefer(cublasLtMatmulPreference_t preference, cublasLtMatmulPreferenceAttri
         "cublasLtMatmulPreferenceSetAttribute");
 }
 
-// The library on one device, with the algorithms that it has chosen: to ask it costs more than a small
-// product. The choice depends on nothing but the extents, so equal calls give equal bits.
+// The library on one device, with the algorithms that it has chosen: to ask it costs more than a
+// small product. The choice depends on nothing but the extents, so equal calls give equal bits.
 class Library {
  public:
   Library() {

@@ -19,9 +19,10 @@ namespace fulgur {
 //   q, o, dout   [T, H, d]   strided in T and H      lse    [T, H]  float32, dense
 //   k, v         [S, G, d]   strided in S and G      spans  [P, 5]  int32, dense
 //
-// q, k, v, o and dout are float32; or, on a GPU, all bfloat16. Sums, weights' exponentials and lse are
-// float32. Of bfloat16 with d up to 128, a multiple of 8, in rows that begin at multiples of 16 bytes,
-// products are on tensor cores: then weights and ds are rounded to bfloat16 where they enter one.
+// q, k, v, o and dout are float32; or, on a GPU, all bfloat16. Sums, weights' exponentials and lse
+// are float32. Of bfloat16 with d up to 128, a multiple of 8, in rows that begin at multiples of 16
+// bytes, products are on tensor cores: then weights and ds are rounded to bfloat16 where they enter
+// one.
 //
 // The five numbers of a span are q_begin, q_end, k_begin, k_end, shift.
 //
@@ -38,10 +39,10 @@ struct SoftmaxAttentionForward {
   Tensor o, lse;
 };
 
-// Adds to dq, dk, dv, which have the dims of q, k, v. All three are float32 (also beside bfloat16, as
-// sums over several calls), or bfloat16 where q is, rounded once for each call. o and lse are those of the whole softmax
-// (after any merge), also when k, v and the spans are a part of the keys: the parts then add up to
-// the whole gradient. With p_ij = exp(scale q_i k_j - lse_i):
+// Adds to dq, dk, dv, which have the dims of q, k, v. All three are float32 (also beside bfloat16,
+// as sums over several calls), or bfloat16 where q is, rounded once for each call. o and lse are
+// those of the whole softmax (after any merge), also when k, v and the spans are a part of the
+// keys: the parts then add up to the whole gradient. With p_ij = exp(scale q_i k_j - lse_i):
 //
 //   dv_j += sum_i p_ij do_i
 //   ds_ij = p_ij (do_i v_j - do_i o_i)

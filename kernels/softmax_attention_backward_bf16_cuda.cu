@@ -2,10 +2,11 @@
 
 #include "kernels/cuda_softmax_tiles.cuh"
 
-// The gradients of FlashAttention-2 (arXiv 2307.08691) of bfloat16 on tensor cores, with float32 sums: one
-// kernel for dq, whose blocks have queries, and one for dk and dv, whose blocks have keys. So every sum
-// has one writer and one order, at the price of seven products where a sum over blocks would take five.
-// What comes by is brought one tile ahead. d is filled up with zeros to kDims, 64 or 128.
+// The gradients of FlashAttention-2 (arXiv 2307.08691) of bfloat16 on tensor cores, with float32
+// sums: one kernel for dq, whose blocks have queries, and one for dk and dv, whose blocks have
+// keys. So every sum has one writer and one order, at the price of seven products where a sum over
+// blocks would take five. What comes by is brought one tile ahead. d is filled up with zeros to
+// kDims, 64 or 128.
 namespace fulgur::cuda::softmax {
 namespace {
 
@@ -140,8 +141,8 @@ void launch(const BackwardArgs<Bf16>& args, Stream& stream, const char* operatio
 
 }  // namespace queries
 
-// For dk and dv: a warp has 16 keys, whose scores are calculated transposed, so that the rows of sums are
-// those of dk and dv.
+// For dk and dv: a warp has 16 keys, whose scores are calculated transposed, so that the rows of
+// sums are those of dk and dv.
 namespace keys {
 
 constexpr int kKeys = 128, kQueries = 64;

@@ -3,10 +3,11 @@
 #include "kernels/cuda_softmax_tiles.cuh"
 #include "kernels/cuda_wgmma.cuh"
 
-// The gradients of FlashAttention of bfloat16 with Hopper's products of warpgroups, with float32 sums: one
-// kernel for dq, whose blocks have queries, and one for dk and dv, whose blocks have keys. So every sum
-// has one writer and one order, at the price of seven products where a sum over blocks would take five.
-// What comes by is brought one tile ahead. d is filled up with zeros to kDims, 64 or 128.
+// The gradients of FlashAttention of bfloat16 with Hopper's products of warpgroups, with float32
+// sums: one kernel for dq, whose blocks have queries, and one for dk and dv, whose blocks have
+// keys. So every sum has one writer and one order, at the price of seven products where a sum over
+// blocks would take five. What comes by is brought one tile ahead. d is filled up with zeros to
+// kDims, 64 or 128.
 namespace fulgur::cuda::softmax {
 namespace {
 

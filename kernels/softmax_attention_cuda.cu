@@ -6,10 +6,11 @@
 #include "kernels/cuda_wgmma.cuh"
 #include "kernels/softmax_attention_impl.hpp"
 
-// FlashAttention-2 (arXiv 2307.08691), on tiles of kTile queries by kTile keys, in plain float32 between
-// elements that are float32 or bfloat16; those of bfloat16 go to tensor cores where they fit. A warp has
-// kRows rows of its block's tile (queries, or keys in the pass for dk and dv); in products over d, a lane
-// has one column of the tile; in sums over the tile, a lane has the columns lane + 32 n of a head.
+// FlashAttention-2 (arXiv 2307.08691), on tiles of kTile queries by kTile keys, in plain float32
+// between elements that are float32 or bfloat16; those of bfloat16 go to tensor cores where they
+// fit. A warp has kRows rows of its block's tile (queries, or keys in the pass for dk and dv); in
+// products over d, a lane has one column of the tile; in sums over the tile, a lane has the columns
+// lane + 32 n of a head.
 //
 //   T queries, S keys, H heads, G KV heads, d head size
 namespace fulgur::cuda {
@@ -31,7 +32,8 @@ __device__ void load_tile(const HeadsOf<T>& x, std::int64_t head, std::int64_t f
                    d + 1, to);
 }
 
-// products[i] = the row i of this warp in `rows` times the lane's row of `columns`; [kTile, d + 1] both.
+// products[i] = the row i of this warp in `rows` times the lane's row of `columns`; [kTile, d + 1]
+// both.
 __device__ void multiply_rows(const float* rows, const float* columns, int d,
                               float (&products)[kRows]) {
   const auto warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;

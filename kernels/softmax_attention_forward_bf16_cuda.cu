@@ -2,10 +2,10 @@
 
 #include "kernels/cuda_softmax_tiles.cuh"
 
-// FlashAttention-2 (arXiv 2307.08691) of bfloat16 on tensor cores, with float32 sums. A thread block has
-// kQueries queries of one head, a warp 32 of them; the keys and values that they see come by in tiles of
-// kKeys, one tile ahead. Scores, weights and sums stay in registers: the sums of q k are, rounded, the
-// operand of the product with v. d is filled up with zeros to kDims, 64 or 128.
+// FlashAttention-2 (arXiv 2307.08691) of bfloat16 on tensor cores, with float32 sums. A thread
+// block has kQueries queries of one head, a warp 32 of them; the keys and values that they see come
+// by in tiles of kKeys, one tile ahead. Scores, weights and sums stay in registers: the sums of q k
+// are, rounded, the operand of the product with v. d is filled up with zeros to kDims, 64 or 128.
 namespace fulgur::cuda::softmax {
 namespace {
 

@@ -3,11 +3,11 @@
 #include "kernels/cuda_softmax_tiles.cuh"
 #include "kernels/cuda_wgmma.cuh"
 
-// FlashAttention of bfloat16 with Hopper's products of warpgroups, with float32 sums. A thread block has
-// kQueries queries of one head, a warpgroup 64 of them; the keys and values that they see come by in
-// tiles of kKeys. While the weights of one tile meet their values, the scores of the next are multiplied
-// and made weights (as in FlashAttention-3, arXiv 2407.08608). d is filled up with zeros to kDims, 64 or
-// 128.
+// FlashAttention of bfloat16 with Hopper's products of warpgroups, with float32 sums. A thread
+// block has kQueries queries of one head, a warpgroup 64 of them; the keys and values that they see
+// come by in tiles of kKeys. While the weights of one tile meet their values, the scores of the
+// next are multiplied and made weights (as in FlashAttention-3, arXiv 2407.08608). d is filled up
+// with zeros to kDims, 64 or 128.
 namespace fulgur::cuda::softmax {
 namespace {
 
@@ -69,8 +69,8 @@ __device__ __forceinline__ void queue_values(const Block<kDims>& block, std::int
   hopper::end_products();
 }
 
-// Makes the scores of a tile weights, in the rows of one half. Returns by how much sums so far are too
-// large.
+// Makes the scores of a tile weights, in the rows of one half. Returns by how much sums so far are
+// too large.
 template <int kDims>
 __device__ __forceinline__ float weigh_tile(const Block<kDims>& block, std::int64_t tile,
                                             Scores& scores, int half, RowSoFar& row) {

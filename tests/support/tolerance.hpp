@@ -41,8 +41,8 @@ inline double tolerance(DType dtype, std::int64_t length) {
   }
 }
 
-// The relative error that one rounding to bfloat16 leaves in so many numbers: of each up to 2^-8, of many
-// random ones 1.7e-3.
+// The relative error that one rounding to bfloat16 leaves in so many numbers: of each up to 2^-8,
+// of many random ones 1.7e-3.
 inline double rounding_bound(std::int64_t count) {
   constexpr std::int64_t kMany = 1000;
   return count < kMany ? 4e-3 : 2e-3;

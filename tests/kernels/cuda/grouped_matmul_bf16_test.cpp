@@ -20,8 +20,8 @@ struct Case {
   std::vector<std::int32_t> offsets;
   std::int64_t M, N, K;
 };
-// K and N that fit tensor cores, and such that do not; groups that are empty, shorter than a tile, many
-// tiles long, and not everything in a group.
+// K and N that fit tensor cores, and such that do not; groups that are empty, shorter than a tile,
+// many tiles long, and not everything in a group.
 const Case kCases[] = {{{0, 1}, 1, 1, 1},
                        {{0, 1}, 1, 8, 8},
                        {{0, 3, 3, 10}, 12, 5, 7},

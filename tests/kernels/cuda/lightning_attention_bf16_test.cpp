@@ -103,8 +103,8 @@ struct Case {
   TwinFloats states_in, dstates_out, states, dstates, rate;
 };
 
-// Against float32 on the same bfloat16 numbers. Results and what is rounded on the way leave an error of
-// up to 1.7e-3 of the norm each, and at most four roundings meet.
+// Against float32 on the same bfloat16 numbers. Results and what is rounded on the way leave an
+// error of up to 1.7e-3 of the norm each, and at most four roundings meet.
 void check(const Problem& problem) {
   CAPTURE(problem.num_tokens());
   CAPTURE(problem.d);

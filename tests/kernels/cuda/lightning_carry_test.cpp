@@ -16,7 +16,8 @@ using test::TwinFloats;
 using test::TwinInts;
 using test::TwinRounded;
 
-// A packed run of segments, some with states before and behind them, in activations that are `Numbers`.
+// A packed run of segments, some with states before and behind them, in activations that are
+// `Numbers`.
 constexpr std::int64_t kTokens = 2000, kHeads = 3;
 template <class Numbers>
 void check_carry(std::int64_t d, float largest_rate, double bound) {
