@@ -103,7 +103,7 @@ struct Section {
 Section section(const std::string& name) {
   Section made;
   for (const auto& key : keys_of(name)) {
-    const auto full = name.empty() ? key : name + "." + key;
+    const auto full = name.empty() ? key : fmt::format("{}.{}", name, key);
     if (const auto* field = find_field(full)) {
       made.properties[key] = field_schema(*field);
       if (field->presence == Presence::kRequired) made.required.emplace_back(key);

@@ -21,6 +21,7 @@ class Binder {
  public:
   // `start` is where a field that is missing altogether is reported.
   explicit Binder(Position start);
+  ~Binder() = default;
   Binder(const Binder&) = delete;
   Binder& operator=(const Binder&) = delete;
 

@@ -225,6 +225,7 @@ class Parser {
                                      [&](const Function& each) { return each.name == name; });
     if (known == kFunctions.end()) {
       std::vector<std::string> names;
+      names.reserve(kFunctions.size());
       for (const auto& each : kFunctions)
         names.emplace_back(each.name);
       const auto near = nearest(name, names);

@@ -102,9 +102,9 @@ TEST_SUITE("recipes/diagnostic") {
   }
 
   TEST_CASE("every code has an advice that ends like a sentence") {
-    for (const auto& [code, meaning, advice] : diagnostic_codes()) {
-      CAPTURE(code);
-      CHECK(advice.ends_with('.'));
+    for (const auto& each : diagnostic_codes()) {
+      CAPTURE(each.code);
+      CHECK(each.advice.ends_with('.'));
     }
   }
 

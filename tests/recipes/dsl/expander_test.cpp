@@ -175,7 +175,12 @@ TEST_SUITE("recipes/dsl/expander") {
     std::string vars = "  a0: xxxxxxxxxxxxxxxx\n";
     for (int i = 1; i < 40; ++i) {
       const auto before = "${vars.a" + std::to_string(i - 1) + "}";
-      vars += "  a" + std::to_string(i) + ": \"" + before + before + "\"\n";
+      vars.append("  a")
+          .append(std::to_string(i))
+          .append(": \"")
+          .append(before)
+          .append(before)
+          .append("\"\n");
     }
     CHECK(Folder(with_vars(vars)).codes({"name=${vars.a39}"}) == "E0118");
     vars = "  a0: 1\n";

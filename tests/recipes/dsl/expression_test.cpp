@@ -1,6 +1,7 @@
 #include "recipes/dsl/expression.hpp"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <cmath>
 #include <string>
@@ -59,11 +60,13 @@ TEST_SUITE("recipes/dsl/expression") {
   TEST_CASE("integer division and remainder round down and fit together") {
     for (const int a : {-7, -6, 0, 6, 7}) {
       for (const int b : {-3, 2, 3}) {
-        const auto x = "(" + std::to_string(a) + ")", y = "(" + std::to_string(b) + ")";
-        CAPTURE(x);
-        CAPTURE(y);
-        CHECK(number(x + " // " + y) == std::floor(static_cast<double>(a) / b));
-        CHECK(number("(" + x + " // " + y + ") * " + y + " + " + x + " % " + y) == a);
+        const auto calculated = [&](const char* form) {
+          return number(fmt::format(fmt::runtime(form), a, b));
+        };
+        CAPTURE(a);
+        CAPTURE(b);
+        CHECK(calculated("({}) // ({})") == std::floor(static_cast<double>(a) / b));
+        CHECK(calculated("(({0}) // ({1})) * ({1}) + ({0}) % ({1})") == a);
       }
     }
     // Their quotient rounds to 1 in a double, yet 1 does not go into it.
