@@ -14,8 +14,9 @@ namespace fulgur {
 // A part of a parameter inside one rank's share of the optimizer's work.
 struct OwnedRange {
   const LocalParameter* parameter;
-  std::int64_t begin = 0, end = 0;     // flat elements of this rank's part of the parameter
-  Tensor weight, exp_avg, exp_avg_sq;  // [end - begin] float32, views; the weights are the exact ones
+  std::int64_t begin = 0, end = 0;  // flat elements of this rank's part of the parameter
+  Tensor weight, exp_avg,
+      exp_avg_sq;   // [end - begin] float32, views; the weights are the exact ones
   Tensor gradient;  // the sum over the ranks, from step() to the next begin_step()
   Tensor rounded;   // the weights as the layers see them; without memory when these are exact
 };
