@@ -105,6 +105,7 @@ std::string_view resume_text(Category category) {
 std::string type_text(const Field& field) {
   switch (field.access.type) {
     case FieldType::kInteger:
+      if (!field.zero_word.empty()) return fmt::format("integer or `{}`", field.zero_word);
       return "integer";
     case FieldType::kReal:
       return "number";

@@ -178,6 +178,14 @@ std::span<const DiagnosticCode> diagnostic_codes() noexcept {
       {"E0284", "a learning rate below 0", "A phase that sets no rate leaves the key out."},
       {"E0285", "a learning-rate schedule that a phase cuts off",
        "From the first phase on that gives a learning rate, the phases set it alone."},
+      {"E0291", "more ranks than the cluster has devices",
+       "Every rank has a device of its own. Take fewer ranks or a larger cluster."},
+      {"E0292", "arithmetic that the cluster's devices do not have",
+       "Take another train.precision, or hardware that has it."},
+      {"E0293", "a job that does not fit into the memory of a device",
+       "The fullest rank must fit. Recompute more, take smaller micro-batches, or cut the model "
+       "over "
+       "more ranks; the message names changes that are enough."},
   });
   return kCodes;
 }

@@ -78,6 +78,7 @@ struct Field {
   std::string_view derivation = {};
   std::array<std::string_view, 2> inputs = {};
   void (*derive)(Job& job) = nullptr;
+  std::string_view zero_word = {};  // what may stand in a recipe for 0: "auto"
 };
 
 // In the order in which a recipe lists them. Lives as long as the program.

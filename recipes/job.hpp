@@ -138,6 +138,9 @@ struct ContextSpec {
   friend bool operator==(const ContextSpec&, const ContextSpec&) = default;
 };
 
+// ExchangeSpec::token_groups of a recipe that leaves it to the planner; a Job that runs has a number.
+inline constexpr std::int64_t kAutoTokenGroups = 0;
+
 // How tokens travel to their experts.
 struct ExchangeSpec {
   std::int64_t token_groups = 1;  // one group's exchange runs while another's experts compute

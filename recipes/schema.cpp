@@ -47,7 +47,10 @@ json::object number_schema(const Field& field, bool integer) {
     plain[field.range.open_min ? "exclusiveMinimum" : "minimum"] = field.range.min;
   if (field.range.max != Range{}.max)
     plain[field.range.open_max ? "exclusiveMaximum" : "maximum"] = field.range.max;
-  return {{"anyOf", {plain, pattern(number_pattern(field.unit)), pattern(kExpression)}}};
+  json::array forms{plain, pattern(number_pattern(field.unit)), pattern(kExpression)};
+  if (!field.zero_word.empty())
+    forms.push_back(json::object{{"const", json::string(field.zero_word)}});
+  return {{"anyOf", std::move(forms)}};
 }
 
 // YAML reads `name: 5` as a number; as a text it is "5".

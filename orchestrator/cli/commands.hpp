@@ -10,6 +10,7 @@ namespace fulgur {
 // the exit code; what went wrong is thrown (main.cpp knows the exit codes).
 int run_command(const TrainOptions& options);
 int run_command(const CheckOptions& options);
+int run_command(const PlanOptions& options);
 int run_command(const ParityOptions& options);
 int run_command(const GenerateOptions& options);
 int run_command(const ListOptions& options);

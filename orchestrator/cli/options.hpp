@@ -20,6 +20,13 @@ struct CheckOptions {
   std::filesystem::path recipe;
   std::vector<std::string> overrides;
 };
+struct PlanOptions {
+  std::filesystem::path recipe;
+  std::vector<std::string> overrides;
+  std::string cluster;              // empty: one node for the job's device
+  std::optional<double> imbalance;  // Assumptions::imbalance
+  std::optional<std::filesystem::path> json, svg;
+};
 struct ParityOptions {
   std::filesystem::path recipe;
   std::vector<std::string> overrides;
@@ -80,10 +87,10 @@ struct RecipeFormatOptions {
 struct VersionOptions {};
 
 using Command =
-    std::variant<TrainOptions, CheckOptions, ParityOptions, GenerateOptions, ListOptions,
-                 ShowOptions, VerifyOptions, ImportOptions, ExportOptions, DoctorOptions,
-                 RecipeShowOptions, RecipeExplainOptions, RecipeSchemaOptions, RecipeDiffOptions,
-                 RecipeFormatOptions, VersionOptions>;
+    std::variant<TrainOptions, CheckOptions, PlanOptions, ParityOptions, GenerateOptions,
+                 ListOptions, ShowOptions, VerifyOptions, ImportOptions, ExportOptions,
+                 DoctorOptions, RecipeShowOptions, RecipeExplainOptions, RecipeSchemaOptions,
+                 RecipeDiffOptions, RecipeFormatOptions, VersionOptions>;
 
 // How the mistakes of a recipe are shown.
 enum class ErrorFormat { kHuman, kShort, kJson };

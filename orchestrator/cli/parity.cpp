@@ -13,6 +13,7 @@
 #include "orchestrator/coordinator/coordinator.hpp"
 #include "orchestrator/coordinator/verdict.hpp"
 #include "orchestrator/parity/compare.hpp"
+#include "orchestrator/planner/phase_plans.hpp"
 #include "recipes/diagnostic.hpp"
 #include "recipes/dsl/load.hpp"
 #include "recipes/near_tie.hpp"
@@ -97,7 +98,8 @@ std::vector<NamedJob> load_jobs(const ParityOptions& options) {
   };
   for (const auto& text : options.layouts) {
     try {
-      const auto loaded = load_recipe(options.recipe, layout_overrides(options, text));
+      auto loaded = load_recipe(options.recipe, layout_overrides(options, text));
+      resolve_auto(loaded.job, cluster_for(loaded.job, ""));
       if (jobs.empty()) {
         jobs.push_back({"one rank", reference_job(loaded.job)});
         add(to_diagnostics(violations(jobs.front().job), loaded.provenance));

@@ -17,6 +17,7 @@ constexpr const char* kFooter = R"(
 Examples:
   fulgur doctor                                           what this machine offers
   fulgur check recipes/quickstart.yaml                    is the recipe right?
+  fulgur plan recipes/quickstart.yaml --cluster cpu       will it fit, how fast will it be?
   fulgur parity recipes/quickstart.yaml --layout dp=2     does a layout change anything?
   fulgur recipe explain train.batch recipes/quickstart.yaml     what it means, who sets it
   fulgur train recipes/quickstart.yaml                    train, or go on where the run stopped
@@ -44,6 +45,11 @@ The reference is one rank in float32 that adds losses and norms up in double pre
 relative errors of 1e-5 for losses, 1e-5 sqrt(1 + layer) for the forward pass, and 1e-4 for gradients:
 float32 rounds by 6e-8, which grows with the root of the number of terms and of layers. Values that make
 the job small go behind the recipe, as in model.layers=4.)";
+
+constexpr const char* kPlan = R"(
+Says what every stage holds and does, what limits, and what a rank sends; docs/plan.md explains the
+figures. Nothing is started, and the data need not be there. A job that cannot fit is refused, with the
+nearest change that makes it fit.)";
 
 CLI::App& add_command(CLI::App& parent, const char* name, const char* about) {
   auto* command = parent.add_subcommand(name, about);
@@ -93,6 +99,8 @@ struct Commands {
   std::vector<std::string> allow_change;
   TrainOptions train;
   CheckOptions check;
+  PlanOptions plan;
+  Overrides plan_overrides;
   ParityOptions parity;
   GenerateOptions generate;
   ListOptions list;
@@ -124,6 +132,21 @@ void declare_train(CLI::App& app, Commands& commands) {
       ->allow_extra_args(false);
   auto& check = add_command(app, "check", "Find all mistakes of a recipe, and say what it makes");
   add_recipe(check, commands.check.recipe, commands.check_overrides);
+}
+
+void declare_plan(CLI::App& app, Commands& commands) {
+  auto& plan =
+      add_command(app, "plan", "Predict memory, time and traffic on a cluster, without it");
+  add_recipe(plan, commands.plan.recipe, commands.plan_overrides);
+  plan.footer(kPlan);
+  plan.add_option(
+      "--cluster", commands.plan.cluster,
+      "As in h800x2048, h200x8, cpu, or a file; default: one node for the job's device");
+  plan.add_option("--imbalance", commands.plan.imbalance,
+                  "Rows that the fullest rank's experts get, over the mean (default 1.2)")
+      ->check(CLI::Range(1.0, 64.0));
+  plan.add_option("--json", commands.plan.json, "A file for all figures");
+  plan.add_option("--svg", commands.plan.svg, "A file for a picture");
 }
 
 void declare_recipe(CLI::App& app, Commands& commands) {
@@ -281,9 +304,11 @@ std::optional<Command> chosen(const CLI::App& app, Commands& commands) {
     allowed += (allowed.empty() ? "" : ", ") + each;
   if (!allowed.empty()) commands.train.overrides.push_back("resume.allow_change=[" + allowed + "]");
   commands.check.overrides = commands.check_overrides.all();
+  commands.plan.overrides = commands.plan_overrides.all();
   commands.parity.overrides = commands.parity_overrides.all();
   if (app.got_subcommand("train")) return commands.train;
   if (app.got_subcommand("check")) return commands.check;
+  if (app.got_subcommand("plan")) return commands.plan;
   if (app.got_subcommand("parity")) return commands.parity;
   if (app.got_subcommand("recipe")) return chosen_recipe(innermost(app).get_name(), commands);
   if (app.got_subcommand("generate")) return commands.generate;
@@ -301,7 +326,8 @@ std::optional<Command> chosen(const CLI::App& app, Commands& commands) {
 ErrorFormat error_format(const Commands& commands) {
   for (const auto* each :
        {&commands.train_overrides, &commands.check_overrides, &commands.parity_overrides,
-        &commands.show_overrides, &commands.explain_overrides, &commands.diff_overrides}) {
+        &commands.plan_overrides, &commands.show_overrides, &commands.explain_overrides,
+        &commands.diff_overrides}) {
     if (each->error_format == "short") return ErrorFormat::kShort;
     if (each->error_format == "json") return ErrorFormat::kJson;
   }
@@ -317,6 +343,7 @@ Parsed parse(int argc, const char* const* argv) {
   Commands commands;
   app.add_flag("--version", commands.version, "Version and build facts");
   declare_train(app, commands);
+  declare_plan(app, commands);
   declare_parity(app, commands);
   declare_recipe(app, commands);
   declare_generate(app, commands.generate);

@@ -2,6 +2,7 @@
 
 #include "cluster/exit_codes.hpp"
 #include "orchestrator/cli/commands.hpp"
+#include "orchestrator/planner/phase_plans.hpp"
 #include "orchestrator/run/single_task.hpp"
 #include "orchestrator/run/training_run.hpp"
 #include "recipes/dsl/load.hpp"
@@ -50,6 +51,7 @@ int run_command(const TrainOptions& options) {
   TrainingRun run;
   auto loaded = load_recipe(options.recipe, options.overrides);
   run.job = std::move(loaded.job);
+  resolve_auto(run.job, cluster_for(run.job, ""));
   run.environment = std::move(loaded.environment);
   run.recipe = options.recipe;
   run.resume_command = resume_command(options);

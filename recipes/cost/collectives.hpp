@@ -29,6 +29,7 @@ GroupShape group_shape(Group group, const Layout& layout, int devices_per_node);
 struct CallCost {
   double seconds = 0;
   double node_bytes = 0, network_bytes = 0;
+  double calls = 1;
 };
 
 // Every rank gets the parts of all: `bytes` are all of them together. Rings as NCCL makes them, as many

@@ -34,7 +34,7 @@ struct GroupWork {
 void time_router(PassClock& clock, const RankShape& s, int products) {
   const auto& rates = clock.rates();
   const double flops = 2 * as_double(s.rows) * as_double(s.hidden) * as_double(s.experts);
-  const Rates exact{rates.hardware, Precision::kFloat32, rates.ranks_per_device};
+  const Rates exact{rates.hardware, Precision::kFloat32};
   for (int i = 0; i < products; ++i)
     clock.compute(Part::kProducts, exact.products(flops));
   clock.compute(Part::kMemory, rates.memory(12 * as_double(s.rows * s.experts)));

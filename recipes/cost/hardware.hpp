@@ -59,4 +59,8 @@ struct Cluster {
   }
 };
 
+// The cluster as each of `ranks` ranks sees it: itself, where there are enough devices; else ranks share
+// them, and each has its part of their memory, speed and links.
+Cluster shared_by(const Cluster& cluster, int ranks);
+
 }  // namespace fulgur

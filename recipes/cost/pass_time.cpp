@@ -19,7 +19,7 @@ void PassTime::add(Group group, const CallCost& cost) {
   sum.node_bytes += cost.node_bytes;
   sum.network_bytes += cost.network_bytes;
   sum.seconds += cost.seconds;
-  sum.calls += 1;
+  sum.calls += cost.calls;
 }
 
 double PassTime::seconds() const {
@@ -52,7 +52,7 @@ PassTime PassTime::times(double count) const {
 }
 
 double Rates::at_peak(double flops, double efficiency) const {
-  return hardware.launch + ranks_per_device * flops / (hardware.peak(precision) * efficiency);
+  return hardware.launch + flops / (hardware.peak(precision) * efficiency);
 }
 
 double Rates::experts(double flops, double rows) const {
@@ -61,8 +61,7 @@ double Rates::experts(double flops, double rows) const {
 }
 
 double Rates::memory(double bytes) const {
-  return hardware.launch +
-         ranks_per_device * bytes / (hardware.memory_bandwidth * hardware.efficiency.memory);
+  return hardware.launch + bytes / (hardware.memory_bandwidth * hardware.efficiency.memory);
 }
 
 int PassClock::compute(Part part, double seconds, int after) {

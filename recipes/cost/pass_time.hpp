@@ -45,11 +45,10 @@ struct PassTime {
   PassTime times(double count) const;
 };
 
-// How long operations take on a device that `ranks_per_device` ranks share.
+// How long operations take on a device.
 struct Rates {
   const Hardware& hardware;
   Precision precision = Precision::kFloat32;
-  double ranks_per_device = 1;
 
   double at_peak(double flops, double efficiency) const;
   double products(double flops) const { return at_peak(flops, hardware.efficiency.matmul); }

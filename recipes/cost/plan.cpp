@@ -76,6 +76,7 @@ Plan make_plan(const Job& job, const Cluster& cluster, const Assumptions& assump
             .world = world_size(job.layout),
             .devices = cluster.devices,
             .nodes = cluster.nodes(),
+            .device_bytes = shared_by(cluster, world_size(job.layout)).hardware.memory,
             .stages = plan_stages(job, cluster.hardware, assumptions, time),
             .step_seconds = time.seconds,
             .bubble = time.bubble,

@@ -94,7 +94,7 @@ std::vector<PlanProblem> cluster_problems(const Job& job, const Cluster& cluster
   if (world > cluster.devices && !shares) {
     const int rest = world / job.layout.dp;
     const int dp = cluster.devices / rest;
-    problems.push_back({"E0281",
+    problems.push_back({"E0291",
                         fmt::format("{} need {} ranks, and the cluster has {} devices",
                                     to_string(job.layout), world, cluster.devices),
                         {"layout.dp", "layout.pp", "layout.cp", "layout.tp"},
@@ -103,7 +103,7 @@ std::vector<PlanProblem> cluster_problems(const Job& job, const Cluster& cluster
                                              cluster.devices, world)});
   }
   if (cluster.hardware.peak(job.train.precision) <= 0) {
-    problems.push_back({"E0282",
+    problems.push_back({"E0292",
                         fmt::format("{} has no bfloat16 arithmetic", cluster.hardware.name),
                         {"train.precision"},
                         "train.precision=float32, or other hardware"});
@@ -112,10 +112,10 @@ std::vector<PlanProblem> cluster_problems(const Job& job, const Cluster& cluster
 }
 
 std::vector<PlanProblem> memory_problems(const Job& job, const Cluster& cluster, const Plan& plan) {
-  const double memory = cluster.hardware.memory;
+  const double memory = plan.device_bytes;
   const double bytes = plan.fullest_bytes();
   if (bytes <= memory) return {};
-  return {{"E0283",
+  return {{"E0293",
            fmt::format("a rank of stage {} would hold {:.1f} GiB, and a device of {} has {:.1f}",
                        plan.fullest_stage(), bytes / kGiB, cluster.hardware.name, memory / kGiB),
            {"memory.recompute", "train.micro_batch", "layout.pp", "layout.tp", "layout.ep",

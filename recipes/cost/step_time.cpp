@@ -133,6 +133,7 @@ class Replication {
     one.seconds = latency * buckets + (one.seconds - latency) * bytes;
     one.node_bytes *= bytes;
     one.network_bytes *= bytes;
+    one.calls = buckets;
     return one;
   }
 
@@ -148,8 +149,8 @@ class StepClock {
   StepClock(const Job& job, const Cluster& cluster, double imbalance)
       : job_(job),
         shape_(rank_shape(job)),
-        rates_{cluster.hardware, job.train.precision,
-               std::max(1.0, static_cast<double>(world_size(job.layout)) / cluster.devices)},
+        cluster_(shared_by(cluster, world_size(job.layout))),
+        rates_{cluster_.hardware, job.train.precision},
         imbalance_(imbalance) {}
 
   StepTime run() {
@@ -227,6 +228,7 @@ class StepClock {
 
   const Job& job_;
   RankShape shape_;
+  Cluster cluster_;
   Rates rates_;
   double imbalance_;
   std::vector<std::vector<ModelPiece>> pieces_;  // [stages][virtual stages]

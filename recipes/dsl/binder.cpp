@@ -290,6 +290,8 @@ std::optional<FieldValue> Binder::convert_scalar(const Field& field, FieldType t
     }
     return FieldValue(std::get<0>(parsed));
   };
+  if (type == FieldType::kInteger && !field.zero_word.empty() && node.text == field.zero_word)
+    return FieldValue(std::int64_t{0});
   if (type == FieldType::kInteger) return taken(parse_integer(node.text, field.unit));
   if (type == FieldType::kReal) return taken(parse_real(node.text, field.unit));
   if (type == FieldType::kText) return node.text;

@@ -43,10 +43,11 @@ std::vector<Field> parallel_fields() {
            "passes them along a ring and is there for comparison."},
       {.name = "experts.token_groups",
        .access = kMember<&Job::experts, &ExchangeSpec::token_groups>,
-       .range = from_one_to(256),
+       .range = {.min = 0, .max = 256},
        .category = kLayout,
        .help = "Tokens travel to their experts in so many groups: one travels while another is "
-               "computed."},
+               "computed. auto (0): as many as the planner predicts to be best.",
+       .zero_word = "auto"},
       {.name = "pipeline.schedule",
        .access = kMember<&Job::pipeline, &PipelineSpec::schedule>,
        .category = kLayout,

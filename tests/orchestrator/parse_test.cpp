@@ -51,6 +51,21 @@ TEST_SUITE("orchestrator/cli/parse") {
     CHECK(command<CheckOptions>({"check", "r.yaml", "a=1"}).overrides.size() == 1);
   }
 
+  TEST_CASE("a plan is for a cluster, and goes into files") {
+    const auto plain = command<PlanOptions>({"plan", "r.yaml", "layout.dp=2"});
+    CHECK(plain.recipe == "r.yaml");
+    CHECK(plain.overrides == std::vector<std::string>{"layout.dp=2"});
+    CHECK(plain.cluster.empty());
+    CHECK_FALSE(plain.imbalance);
+    const auto full = command<PlanOptions>({"plan", "r.yaml", "--cluster", "h800x2048", "--json",
+                                            "a.json", "--svg", "a.svg", "--imbalance", "1.5"});
+    CHECK(full.cluster == "h800x2048");
+    CHECK(full.json == "a.json");
+    CHECK(full.svg == "a.svg");
+    CHECK(full.imbalance == 1.5);
+    CHECK(contains(refusal({"plan", "r.yaml", "--imbalance", "0.5"}), "imbalance"));
+  }
+
   TEST_CASE("parity takes layouts, each with an option of its own") {
     const auto plain = command<ParityOptions>({"parity", "r.yaml", "--layout", "dp=2"});
     CHECK(plain.recipe == "r.yaml");

@@ -69,7 +69,7 @@ TEST_SUITE("recipes/cost") {
   TEST_CASE("more ranks than devices are refused with the dp that fits") {
     const auto problems = cluster_problems(text_01(), round_cluster(1024));
     REQUIRE(problems.size() == 1);
-    CHECK(problems.front().code == "E0281");
+    CHECK(problems.front().code == "E0291");
     CHECK(problems.front().help == "layout.dp=16, or a cluster of 2048");
     CHECK(cluster_problems(text_01(), round_cluster(2048)).empty());
   }
@@ -91,7 +91,7 @@ TEST_SUITE("recipes/cost") {
     cluster.hardware.peak_bfloat16 = 0;
     const auto problems = cluster_problems(text_01(), cluster);
     REQUIRE(problems.size() == 1);
-    CHECK(problems.front().code == "E0282");
+    CHECK(problems.front().code == "E0292");
   }
 
   TEST_CASE("what does not fit is refused with changes that do fit") {
@@ -102,7 +102,7 @@ TEST_SUITE("recipes/cost") {
     REQUIRE(plan.fullest_bytes() > cluster.hardware.memory);
     const auto problems = memory_problems(job, cluster, plan);
     REQUIRE(problems.size() == 1);
-    CHECK(problems.front().code == "E0283");
+    CHECK(problems.front().code == "E0293");
     const auto& help = problems.front().help;
     CAPTURE(help);
     REQUIRE(help.find("fits: memory.recompute=full") != std::string::npos);

@@ -1,0 +1,65 @@
+#include "orchestrator/planner/phase_plans.hpp"
+
+#include <fmt/format.h>
+
+#include <stdexcept>
+
+#include "cluster/hardware/catalogue.hpp"
+#include "orchestrator/cli/usage_error.hpp"
+#include "recipes/cost/token_groups.hpp"
+#include "recipes/layout.hpp"
+#include "recipes/phases.hpp"
+
+namespace fulgur {
+namespace {
+
+std::vector<Violation> to_violations(const std::vector<PlanProblem>& problems,
+                                     const std::string& where) {
+  std::vector<Violation> broken;
+  for (const auto& problem : problems)
+    broken.push_back({problem.code, problem.message + where, problem.fields, problem.help});
+  return broken;
+}
+
+void refuse(const std::vector<PlanProblem>& problems, const LoadedRecipe& recipe,
+            std::size_t phase) {
+  if (problems.empty()) return;
+  const auto where = phase == 0 ? "" : fmt::format(" in phase {}", phase - 1);
+  throw RecipeError(to_diagnostics(to_violations(problems, where), recipe.provenance));
+}
+
+}  // namespace
+
+Cluster cluster_for(const Job& job, const std::string& name) {
+  try {
+    return find_cluster(name.empty() ? std::string(default_cluster(job.device)) : name);
+  } catch (const std::invalid_argument& error) {
+    throw UsageError(error.what());
+  }
+}
+
+void resolve_auto(Job& job, const Cluster& cluster, const Assumptions& assumptions) {
+  if (job.experts.token_groups == kAutoTokenGroups)
+    job.experts.token_groups = best_token_groups(
+        job, shared_by(cluster, world_size(job.layout)).hardware, assumptions.imbalance);
+}
+
+std::vector<PlannedPhase> plan_phases(const LoadedRecipe& recipe, const Cluster& cluster,
+                                      const Assumptions& assumptions) {
+  refuse(cluster_problems(recipe.job, cluster), recipe, 0);
+  auto job = recipe.job;
+  resolve_auto(job, cluster, assumptions);
+  std::vector<PlannedPhase> phases;
+  for (std::size_t i = 0; i <= job.phases.from.size(); ++i) {
+    PlannedPhase phase{.from_tokens = i == 0 ? 0 : job.phases.from[i - 1], .job = job, .plan = {}};
+    phase.job.train = train_of_phase(job, i);
+    phase.job.phases = {};
+    if (!phases.empty() && phase.job.train == phases.back().job.train) continue;
+    phase.plan = make_plan(phase.job, cluster, assumptions);
+    refuse(memory_problems(phase.job, cluster, phase.plan), recipe, i);
+    phases.push_back(std::move(phase));
+  }
+  return phases;
+}
+
+}  // namespace fulgur
