@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace fulgur {
 namespace {
@@ -126,29 +128,35 @@ ExpressionValue chosen(const Expression& expression, const ExpressionScope& scop
   return evaluate(expression.args[*truth ? 1 : 2], scope, steps_left);
 }
 
-ExpressionValue operated(const Expression& expression, const ExpressionScope& scope,
-                         int& steps_left) {
-  if (expression.text == "if") return chosen(expression, scope, steps_left);
-  std::vector<ExpressionValue> values;
-  for (const auto& arg : expression.args)
-    values.push_back(evaluate(arg, scope, steps_left));
+// `first` is the value of the first argument.
+ExpressionValue operated(const Expression& expression, ExpressionValue first,
+                         const ExpressionScope& scope, int& steps_left) {
+  std::vector<ExpressionValue> values{std::move(first)};
+  for (std::size_t i = 1; i < expression.args.size(); ++i)
+    values.push_back(evaluate(expression.args[i], scope, steps_left));
   if (is_comparison(expression.text)) return comparison(values[0], values[1], expression);
   if (expression.text == "min" || expression.text == "max") return extreme(values, expression);
-  const auto first = number_of(values[0], expression.args[0], expression.text);
-  if (values.size() == 1) return of_one(first, expression);
-  return arithmetic(first, number_of(values[1], expression.args[1], expression.text), expression);
+  const auto a = number_of(values[0], expression.args[0], expression.text);
+  if (values.size() == 1) return of_one(a, expression);
+  return arithmetic(a, number_of(values[1], expression.args[1], expression.text), expression);
 }
 
-}  // namespace
-
-ExpressionValue evaluate(const Expression& expression, const ExpressionScope& scope,
-                         int& steps_left) {
+void take_step(const Expression& expression, int& steps_left) {
   if (steps_left <= 0) {
     throw ExpressionError(
         "E0118", fmt::format("the expressions take more than {} steps", kMaxExpressionSteps),
         expression);
   }
   --steps_left;
+}
+
+bool begins_with_its_first_argument(const Expression& expression) {
+  return expression.kind == Kind::kOperation && expression.text != "if";
+}
+
+// Of an expression that does not.
+ExpressionValue beginning(const Expression& expression, const ExpressionScope& scope,
+                          int& steps_left) {
   switch (expression.kind) {
     case Kind::kNumber:
       return expression.number;
@@ -161,7 +169,26 @@ ExpressionValue evaluate(const Expression& expression, const ExpressionScope& sc
     case Kind::kOperation:
       break;
   }
-  return operated(expression, scope, steps_left);
+  return chosen(expression, scope, steps_left);
+}
+
+}  // namespace
+
+// A sum of many terms is as deep on its left side as it is long, so that side is gone down without
+// recursion: its length costs no stack.
+ExpressionValue evaluate(const Expression& expression, const ExpressionScope& scope,
+                         int& steps_left) {
+  std::vector<const Expression*> chain{&expression};
+  take_step(expression, steps_left);
+  while (begins_with_its_first_argument(*chain.back())) {
+    chain.push_back(&chain.back()->args[0]);
+    take_step(*chain.back(), steps_left);
+  }
+  auto value = beginning(*chain.back(), scope, steps_left);
+  chain.pop_back();
+  for (; !chain.empty(); chain.pop_back())
+    value = operated(*chain.back(), std::move(value), scope, steps_left);
+  return value;
 }
 
 }  // namespace fulgur
