@@ -145,6 +145,9 @@ void declare_plan(CLI::App& app, Commands& commands) {
   plan.add_option("--imbalance", commands.plan.imbalance,
                   "Rows that the fullest rank's experts get, over the mean (default 1.2)")
       ->check(CLI::Range(1.0, 64.0));
+  plan.add_option("--document", commands.plan.document,
+                  "Tokens of the document that a token is in, the mean (default: a sequence)")
+      ->check(CLI::PositiveNumber);
   plan.add_option("--json", commands.plan.json, "A file for all figures");
   plan.add_option("--svg", commands.plan.svg, "A file for a picture");
 }

@@ -31,6 +31,7 @@ int run_command(const PlanOptions& options) {
   const auto cluster = cluster_for(recipe.job, options.cluster);
   Assumptions assumptions;
   if (options.imbalance) assumptions.imbalance = *options.imbalance;
+  if (options.document) assumptions.document = *options.document;
   const auto phases = plan_phases(recipe, cluster, assumptions);
   fmt::print("{}", plan_text(phases, cluster));
   if (options.json) write_file(*options.json, plan_json(phases, cluster));

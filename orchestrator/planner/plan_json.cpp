@@ -86,6 +86,7 @@ std::string plan_json(const std::vector<PlannedPhase>& phases, const Cluster& cl
                            {"layout", to_string(first.job.layout)},
                            {"world", first.plan.world},
                            {"imbalance", first.plan.assumptions.imbalance},
+                           {"document", first.plan.assumptions.document},
                            {"phases", std::move(planned)}};
   return json::serialize(whole) + "\n";
 }

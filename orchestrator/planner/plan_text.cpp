@@ -45,14 +45,14 @@ std::string heading(const PlannedPhase& phase, const Cluster& cluster) {
                       seconds_text(plan.step_seconds));
   text += fmt::format("  speed    {} tokens/s, {} a device; {:.1f} % of the peak (MFU)\n",
                       short_number(plan.tokens_per_second),
-                      short_number(plan.tokens_per_second / std::min(plan.world, plan.devices)),
-                      100 * plan.mfu);
+                      short_number(plan.tokens_per_second / plan.used_devices), 100 * plan.mfu);
   text += fmt::format("  memory   fullest rank {:.2f} GiB of {:.1f} (stage {}), mean {:.2f}\n",
                       gib(plan.fullest_bytes()), gib(plan.device_bytes), plan.fullest_stage(),
                       gib(plan.mean_bytes()));
-  text += fmt::format(
-      "  assumed  the fullest experts get {:.2f} times the mean; a sequence is one document\n",
-      plan.assumptions.imbalance);
+  const auto document = plan.assumptions.document;
+  text += fmt::format("  assumed  the fullest experts get {:.2f} times the mean; documents of {}\n",
+                      plan.assumptions.imbalance,
+                      document > 0 ? grouped(document) + " tokens" : "a whole sequence");
   return text;
 }
 

@@ -28,10 +28,10 @@ double lightning_flops(const RankShape& s) {
 
 // Of the rank that has most to do: zigzag gives all the same, in contiguous order the last one sees all.
 double softmax_flops(const RankShape& s) {
-  const auto N = as_double(s.length);
+  const auto N = as_double(s.length), document = as_double(s.document);
   const int cp = s.layout.cp;
   const double share = s.order == ContextOrder::kZigzag ? 1.0 : (2.0 * cp - 1) / cp;
-  return 4 * as_double(s.sequences * s.heads * s.head_dim) * N * (N + 1) / 2 / cp * share;
+  return 4 * as_double(s.sequences * s.heads * s.head_dim) * N * (document + 1) / 2 / cp * share;
 }
 
 double state_bytes(const RankShape& s) {

@@ -34,6 +34,7 @@ struct Hardware {
   double peak_float32 = 0, peak_bfloat16 = 0;  // FLOP/s, dense; 0: it has no such arithmetic
   double memory_bandwidth = 0;                 // bytes a second
   double launch = 0;                           // seconds that every operation takes besides
+  double core_scaling = 1;  // of kind cpu: what every further core adds to a rank's speed, 0 to 1
   double grouped_rows = 0;  // rows an expert needs for half of grouped_matmul's efficiency
   Efficiencies efficiency;
 
@@ -59,8 +60,8 @@ struct Cluster {
   }
 };
 
-// The cluster as each of `ranks` ranks sees it: itself, where there are enough devices; else ranks share
-// them, and each has its part of their memory, speed and links.
+// The cluster as each of `ranks` ranks sees it. A GPU is one rank's. The cores of a processor are dealt out:
+// each rank has as large a part of their memory, speed and links as the others, perhaps of several cores.
 Cluster shared_by(const Cluster& cluster, int ranks);
 
 }  // namespace fulgur

@@ -10,7 +10,7 @@ namespace fulgur {
 // the rank, T / tp rows, R rows of its experts, b bytes an element:
 //
 //   products   2 M N K each; backward two of them, for inputs and for weights
-//   softmax    4 H d (N + 1) / 2 a token; backward 2.5 times that
+//   softmax    4 H d (n + 1) / 2 a token in documents of n; backward 2.5 times that
 //   lightning  H (4 d^2 + 128 d) a token, as kernels do it in blocks of 64; backward 2.5 times that
 //   memory     the bytes that element-wise operations read and write
 //

@@ -71,7 +71,7 @@ std::size_t Plan::fullest_stage() const {
 }
 
 Plan make_plan(const Job& job, const Cluster& cluster, const Assumptions& assumptions) {
-  const auto time = step_time(job, cluster, assumptions.imbalance);
+  const auto time = step_time(job, cluster, assumptions);
   Plan plan{.assumptions = assumptions,
             .world = world_size(job.layout),
             .devices = cluster.devices,
@@ -83,9 +83,10 @@ Plan make_plan(const Job& job, const Cluster& cluster, const Assumptions& assump
             .flops = training_flops(job.model, job.train.sequence_length)};
   plan.tokens_per_step = static_cast<double>(job.train.batch * job.train.sequence_length);
   plan.tokens_per_second = plan.tokens_per_step / plan.step_seconds;
-  const int used = std::min(plan.world, plan.devices);
+  const bool shared = cluster.hardware.device == DeviceKind::kCpu;
+  plan.used_devices = shared ? plan.devices : std::min(plan.world, plan.devices);
   plan.mfu = plan.tokens_per_second * plan.flops.total() /
-             (used * cluster.hardware.peak(job.train.precision));
+             (plan.used_devices * cluster.hardware.peak(job.train.precision));
   const auto busy = [&](std::size_t s) { return plan.stages[s].time.work.seconds(); };
   for (std::size_t s = 1; s < plan.stages.size(); ++s)
     if (busy(s) > busy(plan.slowest)) plan.slowest = s;

@@ -28,6 +28,7 @@ struct Share {
 struct Plan {
   Assumptions assumptions;
   int world = 1, devices = 1, nodes = 1;
+  int used_devices = 1;
   double device_bytes = 0;        // that a rank has
   std::vector<StagePlan> stages;  // [pp]
   double step_seconds = 0;

@@ -7,7 +7,7 @@
 
 namespace fulgur {
 
-RankShape rank_shape(const Job& job) {
+RankShape rank_shape(const Job& job, std::int64_t document) {
   const auto& model = job.model;
   const auto& layout = job.layout;
   const TokenGrid grid{.sequences = job.train.micro_batch,
@@ -24,6 +24,7 @@ RankShape rank_shape(const Job& job) {
   const bool apart = layout.ep * layout.etp > 1;
   return {.sequences = sequences,
           .length = grid.length,
+          .document = document > 0 ? std::min(document, grid.length) : grid.length,
           .tokens = tokens,
           .rows = (tokens + layout.tp - 1) / layout.tp,
           .heads = model.heads / layout.tp,

@@ -10,6 +10,8 @@ namespace fulgur {
 struct Assumptions {
   // Rows that the fullest rank's experts get, over the mean: 1 is even routing.
   double imbalance = 1.2;
+  // Tokens of a document, the mean of what a token finds itself in; 0: one fills a sequence.
+  std::int64_t document = 0;
 };
 
 // The sizes of what one rank works on in a micro-batch, with the letters of docs/math.md. Ranks of a
@@ -18,6 +20,7 @@ struct RankShape {
   // On this rank.
   std::int64_t sequences = 1;
   std::int64_t length = 1;    // N of each, before cp cuts it
+  std::int64_t document = 1;  // tokens that attend to each other
   std::int64_t tokens = 1;    // T, inside attention
   std::int64_t rows = 1;      // between blocks, where tp cuts them
   std::int64_t heads = 1;     // H
@@ -51,6 +54,6 @@ struct RankShape {
 };
 
 // REQUIRES: a job that keeps the rules.
-RankShape rank_shape(const Job& job);
+RankShape rank_shape(const Job& job, std::int64_t document = 0);
 
 }  // namespace fulgur

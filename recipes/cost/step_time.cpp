@@ -146,12 +146,12 @@ class Replication {
 // Works out a step of a job.
 class StepClock {
  public:
-  StepClock(const Job& job, const Cluster& cluster, double imbalance)
+  StepClock(const Job& job, const Cluster& cluster, const Assumptions& assumptions)
       : job_(job),
-        shape_(rank_shape(job)),
+        shape_(rank_shape(job, assumptions.document)),
         cluster_(shared_by(cluster, world_size(job.layout))),
         rates_{cluster_.hardware, job.train.precision},
-        imbalance_(imbalance) {}
+        imbalance_(assumptions.imbalance) {}
 
   StepTime run() {
     time_pieces();
@@ -270,8 +270,8 @@ PieceTime piece_time(const Job& job, const RankShape& shape, const ModelPiece& p
   return time;
 }
 
-StepTime step_time(const Job& job, const Cluster& cluster, double imbalance) {
-  return StepClock(job, cluster, imbalance).run();
+StepTime step_time(const Job& job, const Cluster& cluster, const Assumptions& assumptions) {
+  return StepClock(job, cluster, assumptions).run();
 }
 
 }  // namespace fulgur

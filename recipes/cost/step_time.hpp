@@ -48,6 +48,6 @@ struct StepTime {
   double bubble = 0;  // the part of a stage's passes that it waits, the mean of the stages: 0 to 1
   std::vector<StageTime> stages;
 };
-StepTime step_time(const Job& job, const Cluster& cluster, double imbalance);
+StepTime step_time(const Job& job, const Cluster& cluster, const Assumptions& assumptions);
 
 }  // namespace fulgur

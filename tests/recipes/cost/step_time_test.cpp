@@ -92,7 +92,7 @@ TEST_SUITE("recipes/cost") {
     job.train.batch = job.train.micro_batch = 1;
     auto hardware = test::round_hardware();
     hardware.memory_bandwidth = 1e30;
-    const auto step = step_time(job, {hardware, 1}, 1);
+    const auto step = step_time(job, {hardware, 1}, {.imbalance = 1});
     const auto& work = step.stages.front().work;
     const double peak = hardware.peak_bfloat16 / 8192;
     const auto flops = training_flops(job.model, 8192);
@@ -101,6 +101,37 @@ TEST_SUITE("recipes/cost") {
     // Forward and 2.5 times that, where the count of FLOPs has three times.
     CHECK(work[Part::kSoftmax] == doctest::Approx(3.5 / 3 * flops.softmax / peak).epsilon(1e-3));
     CHECK(step.seconds == doctest::Approx(work.seconds()).epsilon(1e-3));
+  }
+
+  TEST_CASE("softmax attention costs what documents of the assumed length see") {
+    auto job = text_01();
+    job.layout = {};
+    job.pipeline.layers = {};
+    const Cluster cluster{test::round_hardware(), 1};
+    const auto softmax = [&](std::int64_t document) {
+      const auto step = step_time(job, cluster, {.imbalance = 1, .document = document});
+      return step.stages.front().work[Part::kSoftmax];
+    };
+    CHECK(softmax(1023) == doctest::Approx(softmax(8192) * 1024 / 8193));
+    CHECK(softmax(0) == softmax(8192));
+    CHECK(softmax(1 << 20) == softmax(8192));
+  }
+
+  TEST_CASE("cores are dealt out to ranks, and a rank of several is slower than their sum") {
+    auto hardware = test::round_hardware();
+    hardware.device = DeviceKind::kCpu;
+    hardware.core_scaling = 0.5;
+    const Cluster machine{hardware, 8};
+    const double peak = hardware.peak_float32;
+    CHECK(shared_by(machine, 8).hardware.peak_float32 == peak);
+    CHECK(shared_by(machine, 16).hardware.peak_float32 == peak / 2);
+    CHECK(shared_by(machine, 16).hardware.memory == hardware.memory / 2);
+    CHECK(shared_by(machine, 4).hardware.peak_float32 == 1.5 * peak);
+    CHECK(shared_by(machine, 4).hardware.memory == 2 * hardware.memory);
+    CHECK(shared_by(machine, 16).nodes() == 1);
+    auto gpus = machine;
+    gpus.hardware.device = DeviceKind::kCuda;
+    CHECK(shared_by(gpus, 4).hardware.peak_float32 == peak);
   }
 
   TEST_CASE("full recomputation does every forward pass twice") {
@@ -133,7 +164,7 @@ TEST_SUITE("recipes/cost") {
   }
 
   TEST_CASE("all stages account for the whole step") {
-    const auto step = step_time(text_01(), {test::round_hardware(), 2048}, 1.2);
+    const auto step = step_time(text_01(), {test::round_hardware(), 2048}, {.imbalance = 1.2});
     for (const auto& stage : step.stages)
       CHECK(stage.seconds() == doctest::Approx(step.seconds));
     CHECK(step.bubble > 0);
@@ -143,19 +174,19 @@ TEST_SUITE("recipes/cost") {
   TEST_CASE("slower links, uneven routing and fewer micro-batches make a step longer for a token") {
     const auto job = text_01();
     const Cluster cluster{test::round_hardware(), 2048};
-    const double base = step_time(job, cluster, 1).seconds;
-    CHECK(step_time(job, cluster, 1.5).seconds > base);
+    const double base = step_time(job, cluster, {.imbalance = 1}).seconds;
+    CHECK(step_time(job, cluster, {.imbalance = 1.5}).seconds > base);
     auto slow = cluster;
     slow.hardware.network.bandwidth /= 4;
-    CHECK(step_time(job, slow, 1).seconds > base);
+    CHECK(step_time(job, slow, {.imbalance = 1}).seconds > base);
     auto half = job;
     half.train.batch /= 2;
-    CHECK(2 * step_time(half, cluster, 1).seconds > base);
+    CHECK(2 * step_time(half, cluster, {.imbalance = 1}).seconds > base);
   }
 
   TEST_CASE("traffic of a step is what the layers send, counted by hand") {
     const auto job = text_01();
-    const auto step = step_time(job, {test::round_hardware(), 2048}, 1);
+    const auto step = step_time(job, {test::round_hardware(), 2048}, {.imbalance = 1});
     const auto& work = step.stages[3].work;  // ten layers, 64 micro-batches
     const double rows = 8192.0 * 6144 * 2;
     // A gather and a scatter of all rows, forward and backward; of seven in eight.
