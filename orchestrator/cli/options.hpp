@@ -23,9 +23,10 @@ struct CheckOptions {
 struct PlanOptions {
   std::filesystem::path recipe;
   std::vector<std::string> overrides;
-  std::string cluster;                   // empty: one node for the job's device
-  std::optional<double> imbalance;       // Assumptions::imbalance
-  std::optional<std::int64_t> document;  // Assumptions::document
+  std::string cluster;                           // empty: one node for the job's device
+  std::optional<double> imbalance;               // Assumptions::imbalance
+  std::optional<std::int64_t> document;          // Assumptions::document
+  std::vector<std::filesystem::path> calibrate;  // run directories
   std::optional<std::filesystem::path> json, svg;
 };
 struct ParityOptions {

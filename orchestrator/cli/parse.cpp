@@ -148,6 +148,10 @@ void declare_plan(CLI::App& app, Commands& commands) {
   plan.add_option("--document", commands.plan.document,
                   "Tokens of the document that a token is in, the mean (default: a sequence)")
       ->check(CLI::PositiveNumber);
+  plan.add_option("--calibrate", commands.plan.calibrate,
+                  "A run on this hardware: efficiencies and routing are fitted to it; give several")
+      ->type_name("RUN")
+      ->allow_extra_args(false);
   plan.add_option("--json", commands.plan.json, "A file for all figures");
   plan.add_option("--svg", commands.plan.svg, "A file for a picture");
 }

@@ -3,6 +3,7 @@
 #include "cluster/exit_codes.hpp"
 #include "orchestrator/cli/commands.hpp"
 #include "orchestrator/planner/phase_plans.hpp"
+#include "orchestrator/planner/plan_json.hpp"
 #include "orchestrator/run/single_task.hpp"
 #include "orchestrator/run/training_run.hpp"
 #include "recipes/dsl/load.hpp"
@@ -66,6 +67,9 @@ int run_command(const TrainOptions& options) {
                start->step, 2 * start->step);
     return kExitDone;
   }
+  const auto cluster = cluster_for(job, "");
+  if (cluster.hardware.peak(job.train.precision) > 0)
+    directory.write("plan.json", plan_json(plan_without_checks(job, cluster, {}), cluster));
   const int code = train_to_end(run, directory, start);
   if (code == kExitDone && job.sample.tokens > 0)
     print_final_sample(job, checkpoint_folder(directory.checkpoints(), job.train.steps));

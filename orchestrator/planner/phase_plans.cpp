@@ -44,21 +44,29 @@ void resolve_auto(Job& job, const Cluster& cluster, const Assumptions& assumptio
         job, shared_by(cluster, world_size(job.layout)).hardware, assumptions.imbalance);
 }
 
-std::vector<PlannedPhase> plan_phases(const LoadedRecipe& recipe, const Cluster& cluster,
-                                      const Assumptions& assumptions) {
-  refuse(cluster_problems(recipe.job, cluster), recipe, 0);
-  auto job = recipe.job;
+std::vector<PlannedPhase> plan_without_checks(const Job& asked, const Cluster& cluster,
+                                              const Assumptions& assumptions) {
+  auto job = asked;
   resolve_auto(job, cluster, assumptions);
   std::vector<PlannedPhase> phases;
   for (std::size_t i = 0; i <= job.phases.from.size(); ++i) {
-    PlannedPhase phase{.from_tokens = i == 0 ? 0 : job.phases.from[i - 1], .job = job, .plan = {}};
+    PlannedPhase phase{
+        .number = i, .from_tokens = i == 0 ? 0 : job.phases.from[i - 1], .job = job, .plan = {}};
     phase.job.train = train_of_phase(job, i);
     phase.job.phases = {};
     if (!phases.empty() && phase.job.train == phases.back().job.train) continue;
     phase.plan = make_plan(phase.job, cluster, assumptions);
-    refuse(memory_problems(phase.job, cluster, phase.plan), recipe, i);
     phases.push_back(std::move(phase));
   }
+  return phases;
+}
+
+std::vector<PlannedPhase> plan_phases(const LoadedRecipe& recipe, const Cluster& cluster,
+                                      const Assumptions& assumptions) {
+  refuse(cluster_problems(recipe.job, cluster), recipe, 0);
+  auto phases = plan_without_checks(recipe.job, cluster, assumptions);
+  for (const auto& phase : phases)
+    refuse(memory_problems(phase.job, cluster, phase.plan), recipe, phase.number);
   return phases;
 }
 

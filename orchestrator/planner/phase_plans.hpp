@@ -12,10 +12,15 @@ namespace fulgur {
 // A job's recipe on a cluster, for each stretch of training: the first, then every phase that has other
 // steps than the one before it.
 struct PlannedPhase {
+  std::size_t number = 0;  // 0: as job.train says; then the phases, from 1
   std::int64_t from_tokens = 0;
   Job job;  // with this phase's TrainSpec, and without phases
   Plan plan;
 };
+
+// Whatever fits or not.
+std::vector<PlannedPhase> plan_without_checks(const Job& job, const Cluster& cluster,
+                                              const Assumptions& assumptions);
 
 // Throws RecipeError (E0291 to E0293) with all reasons why the job cannot run on the cluster, each with
 // the nearest change that helps.

@@ -153,7 +153,7 @@ std::string further_phases(const std::vector<PlannedPhase>& phases) {
   if (phases.size() == 1) return "";
   std::string text = "\nFurther phases\n";
   for (std::size_t i = 1; i < phases.size(); ++i) {
-    const auto& [from, job, plan] = phases[i];
+    const auto& [number, from, job, plan] = phases[i];
     text += fmt::format(
         "  from {:>6} tokens: {} x {} tokens a step, {}, {} tokens/s, MFU {:.1f} %, {:.1f} GiB\n",
         short_number(static_cast<double>(from)), job.train.batch,

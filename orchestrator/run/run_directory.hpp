@@ -18,6 +18,7 @@ class InUseError : public std::runtime_error {
 //
 //   recipe.yaml            as the user wrote it, at the latest start
 //   recipe.resolved.json   the Job that came of it
+//   plan.json              what the planner predicts for it, on one node for its device (docs/plan.md)
 //   run.json               the latest start: pid, port, attempt, ... and how it ended
 //   lock                   locked by the process that uses the folder; holds its pid
 //   metrics.jsonl          one line per step
