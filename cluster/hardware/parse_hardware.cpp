@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <array>
-#include <limits>
+#include <optional>
 #include <variant>
 
 #include "cluster/hardware/catalogue.hpp"

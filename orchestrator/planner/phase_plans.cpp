@@ -16,6 +16,7 @@ namespace {
 std::vector<Violation> to_violations(const std::vector<PlanProblem>& problems,
                                      const std::string& where) {
   std::vector<Violation> broken;
+  broken.reserve(problems.size());
   for (const auto& problem : problems)
     broken.push_back({problem.code, problem.message + where, problem.fields, problem.help});
   return broken;

@@ -70,6 +70,7 @@ ModelState model_state(const Job& job, std::span<const ReplicatedParameters> hel
 std::vector<ModelState> model_states(const Job& job) {
   const auto table = parameters(job.model, job.optimizer.decay_on);
   std::vector<ModelState> states;
+  states.reserve(static_cast<std::size_t>(job.layout.pp));
   for (int stage = 0; stage < job.layout.pp; ++stage)
     states.push_back(model_state(job, replicated_parameters(job, table, stage)));
   return states;

@@ -143,8 +143,9 @@ StageMemory stage_memory(const Job& job, const Hardware& hardware, const ModelSt
   std::int64_t layers = 0;
   for (const auto& piece : pieces_of_stage(layers_per_piece(job), job.layout.pp, stage))
     layers += piece.last - piece.first;
-  const double counters = static_cast<double>(job.train.batch / job.train.micro_batch * layers) *
-                          static_cast<double>(shape.experts * (kInt + kDouble) + 3 * kInt);
+  const std::int64_t micro_batches = job.train.batch / job.train.micro_batch;
+  const auto counter_bytes = shape.experts * (kInt + kDouble) + 3 * std::int64_t{kInt};
+  const auto counters = static_cast<double>(micro_batches * layers * counter_bytes);
   return {.state = state,
           .in_flight = held.most,
           .activations = held.bytes + pipe_bytes(job, shape, stage) + counters,

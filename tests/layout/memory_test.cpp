@@ -73,7 +73,9 @@ void check_memory(const Job& job) {
   CAPTURE(static_cast<int>(job.pipeline.schedule));
   for (const auto& violation : violations(job))
     FAIL(violation.message);
-  for (const auto& [rank, bytes] : measured(job)) {
+  for (const auto& each : measured(job)) {
+    const int rank = each.first;
+    const double bytes = each.second;
     CAPTURE(rank);
     const int stage = dense_coordinate(Rank{rank}, job.layout).pp;
     const auto predicted = in_flight(job, rank_shape(job), stage, 1);

@@ -85,14 +85,14 @@ TEST_SUITE("cluster/hardware") {
     REQUIRE(faults(right).empty());
     CHECK(faults(replaced(right, "  source: \"nvidia-smi of an H200\"\n", "")) == "E0108 ");
     CHECK(faults(replaced(right, "143771MiB", "143771s")) == "E0110 ");
-    CHECK(faults(replaced(right, "value: 0.80", "value: 1.80")) == "E0111 ");
+    CHECK(faults(replaced(right, "value: 0.78", "value: 1.80")) == "E0111 ");
     CHECK(faults(replaced(right, "device: cuda", "device: tpu")) == "E0112 ");
     CHECK(faults(replaced(right, "name: h200\n", "")) == "E0108 ");
   }
 
   TEST_CASE("all mistakes are reported together, a misspelt key with the right one") {
     const auto wrong = replaced(replaced(text_of("h200"), "peak_bfloat16:", "peak_bfloat61:"),
-                                "value: 0.80", "value: fast");
+                                "value: 0.78", "value: fast");
     CHECK(faults(wrong) == "E0107 E0109 ");
     try {
       parse_hardware(wrong, "lab.yaml");
