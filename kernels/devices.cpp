@@ -1,5 +1,7 @@
 #include "kernels/devices.hpp"
 
+#include <sys/resource.h>
+
 #include <stdexcept>
 #include <string>
 
@@ -18,6 +20,17 @@ void use_cuda_device(int index) {
                                 std::to_string(count) + " GPUs, got " + std::to_string(index));
   }
   cuda::use_device(index);
+}
+
+std::string cuda_device_name() {
+  return cuda::device_name();
+}
+
+std::int64_t occupied_memory(Device device) {
+  if (device == Device::kCuda) return cuda::occupied_memory();
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_maxrss * 1024;  // Linux counts in KiB
 }
 
 }  // namespace fulgur

@@ -5,4 +5,6 @@
 namespace fulgur::cuda {
 int num_devices();
 void use_device(int index);
+std::string device_name();
+std::int64_t occupied_memory();
 }  // namespace fulgur::cuda

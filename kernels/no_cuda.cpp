@@ -34,6 +34,12 @@ int num_devices() {
 void use_device(int) {
   refuse("use_cuda_device");
 }
+std::string device_name() {
+  refuse("cuda_device_name");
+}
+std::int64_t occupied_memory() {
+  refuse("occupied_memory");
+}
 
 void upload(std::span<const std::byte>, const Tensor&, Stream&) {
   refuse("upload");

@@ -168,4 +168,18 @@ void use_device(int index) {
   check(cudaSetDevice(index), "cudaSetDevice");
 }
 
+std::string device_name() {
+  int index = 0;
+  check(cudaGetDevice(&index), "cudaGetDevice");
+  cudaDeviceProp properties{};
+  check(cudaGetDeviceProperties(&properties, index), "cudaGetDeviceProperties");
+  return properties.name;
+}
+
+std::int64_t occupied_memory() {
+  std::size_t free = 0, total = 0;
+  check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
+  return static_cast<std::int64_t>(total - free);
+}
+
 }  // namespace fulgur::cuda

@@ -127,6 +127,7 @@ Heartbeat ControlClient::heartbeat() {
   beat.collective = collective_();
   const std::lock_guard lock(mutex_);
   beat.section = section_;
+  beat.memory = memory_;
   return beat;
 }
 
@@ -146,6 +147,15 @@ void ControlClient::enter(const std::string& section) {
   {
     const std::lock_guard lock(mutex_);
     section_ = section;
+  }
+  asio::post(io_, [this] { send_now(heartbeat()); });
+}
+
+void ControlClient::occupies(std::int64_t bytes) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (bytes <= memory_) return;
+    memory_ = bytes;
   }
   asio::post(io_, [this] { send_now(heartbeat()); });
 }

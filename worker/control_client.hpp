@@ -50,6 +50,8 @@ class ControlClient {
 
   void send(Message message);
   void enter(const std::string& section);
+  // Signs of life tell the most that was ever said here.
+  void occupies(std::int64_t bytes);
   bool stop_requested() const noexcept { return stop_requested_.load(); }
 
   void set_value(std::string_view key, std::string_view value);
@@ -90,6 +92,7 @@ class ControlClient {
   std::map<std::string, std::string, std::less<>> values_;  // guarded by mutex_
   std::map<std::int64_t, bool> commits_;                    // guarded by mutex_
   std::string section_ = "start";                           // guarded by mutex_
+  std::int64_t memory_ = 0;                                 // guarded by mutex_
 
   std::jthread thread_;
 };

@@ -17,6 +17,7 @@ class ControlHost final : public Host {
 
   bool stop_requested() override { return client_.stop_requested(); }
   void report(const StepReport& report) override;
+  void occupies(std::int64_t bytes) override { client_.occupies(bytes); }
   void enter(const std::string& section) override { client_.enter(section); }
   void shard_written(const Manifest& manifest, int rank, const ShardRecord& shard) override;
   void shard_failed(std::int64_t step, int rank, const std::string& reason) override;

@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "cluster/exit_codes.hpp"
+#include "kernels/devices.hpp"
 #include "recipes/job_json.hpp"
 #include "recipes/rules/rules.hpp"
 #include "runtime/checkpoint/hf.hpp"
@@ -57,6 +58,7 @@ std::string train_task(const Assignment& assignment, const Job& job, ControlClie
   ControlHost host(client, checkpoints_of(job));
   ControlStore store(client);
   const Workplace workplace(job, store, recorder, Rank{static_cast<int>(assignment.rank)});
+  if (workplace.place().device == Device::kCuda) client.send(OnGpu{cuda_device_name()});
   std::optional<std::filesystem::path> resume;
   if (!assignment.checkpoint.empty()) resume = assignment.checkpoint;
   const auto end = assignment.task == "record"

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <boost/algorithm/string.hpp>
 #include <charconv>
 #include <optional>
 #include <stdexcept>
@@ -87,6 +88,17 @@ Cluster find_cluster(const std::string& name) {
   cluster.devices = count.value_or(cluster.hardware.devices_per_node);
   check_count(cluster.hardware, cluster.devices);
   return cluster;
+}
+
+std::optional<Hardware> find_gpu(std::string_view device_name) {
+  std::vector<std::string> words;
+  boost::split(words, device_name, boost::is_space());
+  for (const auto& file : catalogue_files()) {
+    const auto same = [&](const std::string& word) { return boost::iequals(word, file.name); };
+    if (std::any_of(words.begin(), words.end(), same))
+      return parse_hardware(std::string(file.text), file.name);
+  }
+  return std::nullopt;
 }
 
 std::string_view default_cluster(DeviceKind device) noexcept {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -40,6 +41,9 @@ Hardware parse_hardware(const std::string& text, std::string_view source);
 // catalogue, and for a number of devices that is neither part of a node nor whole nodes, with the
 // nearest right one; RecipeError for a file that is wrong.
 Cluster find_cluster(const std::string& name);
+
+// The entry for a GPU as its driver names it: h200 for "NVIDIA H200". Nothing when the catalogue lacks it.
+std::optional<Hardware> find_gpu(std::string_view device_name);
 
 // One node of the hardware that a job without --cluster is planned for: that of its device.
 std::string_view default_cluster(DeviceKind device) noexcept;

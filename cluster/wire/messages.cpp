@@ -22,9 +22,9 @@ using MembersOf = boost::describe::describe_members<T, boost::describe::mod_publ
 
 // In the order of the alternatives of Message.
 constexpr auto kNames = std::to_array<std::string_view>(
-    {"Hello", "Challenge", "Proof", "Refused", "Assignment", "StoreSet", "StoreGet", "StoreValue",
-     "Heartbeat", "StepDone", "ShardWritten", "ShardFailed", "Print", "StopRequested", "Failed",
-     "Done", "Committed", "Stop", "Abort"});
+    {"Hello",         "Challenge", "Proof", "Refused",   "Assignment",   "StoreSet",    "StoreGet",
+     "StoreValue",    "Heartbeat", "OnGpu", "StepDone",  "ShardWritten", "ShardFailed", "Print",
+     "StopRequested", "Failed",    "Done",  "Committed", "Stop",         "Abort"});
 static_assert(kNames.size() == std::variant_size_v<Message>);
 
 [[noreturn]] void refuse(const std::string& problem) {

@@ -63,7 +63,12 @@ struct StoreValue {
 // Worker to coordinator.
 struct Heartbeat {
   std::string section;
-  std::string collective;  // where the rank stands, empty: in none
+  std::string collective;   // where the rank stands, empty: in none
+  std::int64_t memory = 0;  // bytes that it has occupied at most so far, 0: not known yet
+};
+// The GPU that the rank works on.
+struct OnGpu {
+  std::string name;  // "NVIDIA H200"
 };
 struct StepDone {
   std::int64_t step = 0;
@@ -114,8 +119,8 @@ struct Abort {
 };
 
 using Message = std::variant<Hello, Challenge, Proof, Refused, Assignment, StoreSet, StoreGet,
-                             StoreValue, Heartbeat, StepDone, ShardWritten, ShardFailed, Print,
-                             StopRequested, Failed, Done, Committed, Stop, Abort>;
+                             StoreValue, Heartbeat, OnGpu, StepDone, ShardWritten, ShardFailed,
+                             Print, StopRequested, Failed, Done, Committed, Stop, Abort>;
 
 // One JSON object: the field "type" holds the name of the struct, the others are its fields. Real
 // numbers are strings with the shortest digits that read back exactly. Bytes of a text that are no
@@ -138,7 +143,8 @@ BOOST_DESCRIBE_STRUCT(Assignment, (),
 BOOST_DESCRIBE_STRUCT(StoreSet, (), (key, value))
 BOOST_DESCRIBE_STRUCT(StoreGet, (), (key))
 BOOST_DESCRIBE_STRUCT(StoreValue, (), (key, value))
-BOOST_DESCRIBE_STRUCT(Heartbeat, (), (section, collective))
+BOOST_DESCRIBE_STRUCT(Heartbeat, (), (section, collective, memory))
+BOOST_DESCRIBE_STRUCT(OnGpu, (), (name))
 BOOST_DESCRIBE_STRUCT(StepDone, (),
                       (step, tokens, loss, aux_loss, gradient_norm, learning_rate, seconds,
                        tokens_per_second, drop_rate, local_drop_rate, replayed, expert_counts))

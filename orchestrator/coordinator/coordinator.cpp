@@ -269,7 +269,9 @@ class Coordinator {
     if (auto* beat = std::get_if<Heartbeat>(&message)) {
       happened(event::Position{rank, std::move(*beat)});
     } else if (const auto* step = std::get_if<StepDone>(&message)) {
-      tell(hooks_.step, *step);
+      tell(hooks_.step, *step, state_);
+    } else if (const auto* gpu = std::get_if<OnGpu>(&message)) {
+      tell(hooks_.gpu, rank, gpu->name);
     } else if (auto* set = std::get_if<StoreSet>(&message)) {
       for (const int waiting : store_.set(set->key, set->value))
         send(waiting, StoreValue{set->key, set->value});

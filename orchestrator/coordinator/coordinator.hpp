@@ -30,7 +30,9 @@ struct CoordinatorSetup {
 // What is told while the run goes on; all may be empty.
 struct CoordinatorHooks {
   std::function<void(std::uint16_t port, const std::vector<pid_t>& pids)> started;
-  std::function<void(const StepDone&)> step;
+  std::function<void(int rank, const std::string& name)> gpu;
+  // The state has what every rank occupies.
+  std::function<void(const StepDone&, const RunState&)> step;
   std::function<void(const std::string&)> print;
   // A checkpoint was committed, or dropped for `problem`.
   std::function<void(std::int64_t step, const std::string& problem)> checkpoint;

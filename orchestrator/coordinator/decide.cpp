@@ -32,6 +32,7 @@ class Decider {
   void operator()(const event::Position& position) {
     worker(position.rank).section = position.heartbeat.section;
     worker(position.rank).collective = position.heartbeat.collective;
+    worker(position.rank).memory = position.heartbeat.memory;
   }
 
   void operator()(const event::WorkFailed& failed) {

@@ -23,6 +23,7 @@ struct WorkerState {
   TimePoint last_seen{};   // the latest message, from the assignment on
   std::string section;     // of its latest sign of life
   std::string collective;
+  std::int64_t memory = 0;            // bytes that it has occupied at most
   std::optional<ExitStatus> exit;     // the process has ended
   std::optional<Failed> failure;      // what it said before it ended
   std::optional<std::string> result;  // of its work: "complete", "stopped"

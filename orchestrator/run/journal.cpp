@@ -57,14 +57,16 @@ std::int64_t drop_steps_behind(const std::filesystem::path& metrics, std::int64_
   return dropped;
 }
 
-std::string metrics_line(const StepDone& step) {
+std::string metrics_line(const StepDone& step, const Utilisation& use) {
   return fmt::format(
       R"({{"step":{},"tokens":{},"loss":{},"aux_loss":{},"gradient_norm":{},"learning_rate":{},)"
-      R"("seconds":{},"tokens_per_second":{},"drop_rate":{},"local_drop_rate":{},)"
+      R"("seconds":{},"tokens_per_second":{},"tflops":{},"mfu":{},"memory":{},)"
+      R"("drop_rate":{},"local_drop_rate":{},)"
       R"("expert_counts":[{}]}})",
       step.step, step.tokens, number(step.loss), number(step.aux_loss), number(step.gradient_norm),
       number(step.learning_rate), number(step.seconds), number(step.tokens_per_second),
-      number(step.drop_rate), number(step.local_drop_rate), fmt::join(step.expert_counts, ","));
+      number(use.tflops), use.mfu ? number(*use.mfu) : "null", use.memory, number(step.drop_rate),
+      number(step.local_drop_rate), fmt::join(step.expert_counts, ","));
 }
 
 std::string timestamp() {

@@ -6,6 +6,7 @@
 
 #include "cluster/wire/messages.hpp"
 #include "orchestrator/run/line_file.hpp"
+#include "orchestrator/run/utilisation.hpp"
 
 namespace fulgur {
 
@@ -15,7 +16,7 @@ namespace fulgur {
 std::int64_t drop_steps_behind(const std::filesystem::path& metrics, std::int64_t last);
 
 // {"step":1,"tokens":4096,"loss":5.5,...}: numbers with the shortest digits that read back exactly.
-std::string metrics_line(const StepDone& step);
+std::string metrics_line(const StepDone& step, const Utilisation& use);
 
 // UTC, "2026-01-31T12:00:00Z".
 std::string timestamp();

@@ -40,7 +40,7 @@ std::string grouped(std::int64_t number) {
   return fmt::format("{},{:03}", grouped(number / 1000), number % 1000);
 }
 
-std::string short_number(double number) {
+std::string short_number(double number, std::string_view before_unit) {
   constexpr std::array kUnits{"", "k", "M", "G", "T"};
   std::size_t unit = 0;
   while (number >= 1000 && unit + 1 < kUnits.size()) {
@@ -48,7 +48,7 @@ std::string short_number(double number) {
     ++unit;
   }
   const int digits = unit == 0 || number >= 100 ? 0 : number >= 10 ? 1 : 2;
-  return fmt::format("{:.{}f}{}", number, digits, kUnits[unit]);
+  return fmt::format("{:.{}f}{}{}", number, digits, before_unit, kUnits[unit]);
 }
 
 std::string clock_text(std::chrono::seconds duration) {
@@ -58,15 +58,28 @@ std::string clock_text(std::chrono::seconds duration) {
   return fmt::format("{}:{:02}", seconds / 60, seconds % 60);
 }
 
-std::string progress_text(const StepDone& step, std::int64_t num_steps, double seconds_per_step) {
+namespace {
+
+std::string use_text(const Utilisation& use) {
+  auto text = fmt::format("{}FLOP/s a rank", short_number(use.tflops * 1e12, " "));
+  if (use.mfu) text += fmt::format(", MFU {:.1f} %", 100 * *use.mfu);
+  if (use.memory > 0)
+    text += fmt::format(" | {:.1f} GiB", static_cast<double>(use.memory) / (1 << 30));
+  return text;
+}
+
+}  // namespace
+
+std::string progress_text(const StepDone& step, const Utilisation& use, std::int64_t num_steps,
+                          double seconds_per_step) {
   const double tokens = step.tokens_per_second * step.seconds;  // of one step
   const double left = static_cast<double>(num_steps - step.step) * seconds_per_step;
   return fmt::format(
-      "step {}/{} | {} tokens | loss {:.4f} | gradient norm {:.2f} | lr {:.2e} | {} tokens/s | {} "
-      "left",
+      "step {}/{} | {} tokens | loss {:.4f} | gradient norm {:.2f} | lr {:.2e} | {} tokens/s | "
+      "{} | {} left",
       step.step, num_steps, short_number(static_cast<double>(step.tokens)), step.loss,
       step.gradient_norm, step.learning_rate,
-      short_number(seconds_per_step > 0 ? tokens / seconds_per_step : 0),
+      short_number(seconds_per_step > 0 ? tokens / seconds_per_step : 0), use_text(use),
       clock_text(std::chrono::seconds(std::llround(left))));
 }
 
@@ -77,13 +90,13 @@ Progress::~Progress() {
   finish();
 }
 
-void Progress::step(const StepDone& step) {
+void Progress::step(const StepDone& step, const Utilisation& use) {
   seconds_per_step_ =
       any_ ? (1 - kSmoothing) * seconds_per_step_ + kSmoothing * step.seconds : step.seconds;
   const auto now = Clock::now();
   const bool due = !any_ || step.step == num_steps_ || now - last_line_ >= kBetweenLines;
   any_ = true;
-  auto text = progress_text(step, num_steps_, seconds_per_step_);
+  auto text = progress_text(step, use, num_steps_, seconds_per_step_);
   if (live_) {
     live_line_ = text.substr(0, terminal_width(stream_) - 1);
     fmt::print(stream_, "\r{}\x1b[K", live_line_);

@@ -6,16 +6,19 @@
 #include <string>
 
 #include "cluster/wire/messages.hpp"
+#include "orchestrator/run/utilisation.hpp"
 
 namespace fulgur {
 
 // "1,234,567", "1.23M", "1:02:03"; none is negative.
 std::string grouped(std::int64_t number);
-std::string short_number(double number);
+std::string short_number(double number, std::string_view before_unit = "");
 std::string clock_text(std::chrono::seconds duration);
 
-// "step 120/300 | 491k tokens | loss 2.5441 | gradient norm 0.92 | lr 2.1e-03 | 16.2k tokens/s | 0:42 left"
-std::string progress_text(const StepDone& step, std::int64_t num_steps, double seconds_per_step);
+// "step 120/300 | 491k tokens | loss 2.5441 | gradient norm 0.92 | lr 2.1e-03 | 16.2k tokens/s |
+// 412 TFLOP/s a rank, MFU 41.7 % | 96.1 GiB | 0:42 left"
+std::string progress_text(const StepDone& step, const Utilisation& use, std::int64_t num_steps,
+                          double seconds_per_step);
 
 // How far a run has come, on a stream: on a terminal one line that is written over, elsewhere a line now
 // and then, and for the first and the last step.
@@ -26,7 +29,7 @@ class Progress {
   Progress& operator=(const Progress&) = delete;
   ~Progress();  // leaves the terminal with the line complete
 
-  void step(const StepDone& step);
+  void step(const StepDone& step, const Utilisation& use);
   // A line of its own, above the live line.
   void note(const std::string& text);
   // Ends the live line.

@@ -16,6 +16,7 @@
 #include "orchestrator/coordinator/verdict.hpp"
 #include "orchestrator/run/journal.hpp"
 #include "orchestrator/run/progress.hpp"
+#include "orchestrator/run/utilisation.hpp"
 #include "recipes/canonical.hpp"
 #include "recipes/diagnostic.hpp"
 #include "recipes/job_json.hpp"
@@ -88,9 +89,14 @@ class Attempt {
       progress_.note(fmt::format("{} worker{} started; logs in {}", pids.size(),
                                  pids.size() == 1 ? "" : "s", setup_.logs.string()));
     };
-    hooks.step = [this](const StepDone& step) {
-      metrics_.append(metrics_line(step));
-      progress_.step(step);
+    hooks.gpu = [this](int rank, const std::string& name) {
+      events_.write("gpu", fmt::format("rank {}: {}", rank, name));
+      peak_ = peak_of_gpu(name, run_.job.train.precision);
+    };
+    hooks.step = [this](const StepDone& step, const RunState& state) {
+      const auto use = believable(utilisation(run_.job, step, state, peak_));
+      metrics_.append(metrics_line(step, use));
+      progress_.step(step, use);
       last_ = step;
     };
     hooks.print = [this](const std::string& text) { progress_.note(text); };
@@ -104,6 +110,20 @@ class Attempt {
     };
     hooks.note = [this](const std::string& text) { events_.write("note", text); };
     return hooks;
+  }
+
+  // More than a GPU can do is a mistake in its peak or in the count, and no utilisation.
+  Utilisation believable(Utilisation use) {
+    if (!use.mfu || *use.mfu <= 1) return use;
+    const auto text = fmt::format(
+        "error: {:.0f} TFLOP/s a rank is {:.0f} % of the GPU's peak in "
+        "the catalogue: one of them is wrong, so no MFU is given",
+        use.tflops, 100 * *use.mfu);
+    events_.write("mfu", text);
+    progress_.note(text);
+    peak_.reset();
+    use.mfu.reset();
+    return use;
   }
 
   void checkpointed(std::int64_t step, const std::string& problem) {
@@ -166,6 +186,7 @@ class Attempt {
   EventLog events_;
   LineFile metrics_;
   Progress progress_;
+  std::optional<double> peak_;  // FLOP/s of a rank's GPU, as far as known
   StepDone last_;
   std::optional<std::int64_t> saved_;
 };

@@ -40,6 +40,9 @@ class Host {
   // Rank 0, after every step.
   virtual void report(const StepReport& report) = 0;
 
+  // This rank occupies so many bytes (kernels/devices.hpp), after every step.
+  virtual void occupies(std::int64_t bytes) = 0;
+
   // Progress for the watcher: the section the rank is in ("setup", "step 12", "checkpoint 100").
   virtual void enter(const std::string& section) = 0;
 

@@ -7,6 +7,7 @@
 #include <numeric>
 #include <utility>
 
+#include "kernels/devices.hpp"
 #include "recipes/job_json.hpp"
 #include "recipes/phases.hpp"
 #include "runtime/checkpoint/reader.hpp"
@@ -101,6 +102,7 @@ class Trainer {
       throw DivergedError(fmt::format("step {}: loss {}, gradient norm {}: the run has diverged",
                                       report.step, report.loss, norm));
     }
+    host_.occupies(occupied_memory(mesh_.device()));
     if (mesh_.rank() == Rank{0}) host_.report(report);
     return sums.flags > 0;
   }

@@ -34,7 +34,7 @@ struct FakeRun {
   RunResult run(const char* roles) {
     ::setenv("FULGUR_FAKE_ROLES", roles, 1);
     hooks.print = [this](const std::string& text) { printed += text; };
-    hooks.step = [this](const StepDone& step) { steps.push_back(step); };
+    hooks.step = [this](const StepDone& step, const RunState&) { steps.push_back(step); };
     hooks.note = [this](const std::string& text) { notes += text + "\n"; };
     auto result = coordinate(setup, hooks);
     for (const auto& worker : result.workers)
@@ -165,7 +165,9 @@ TEST_SUITE("orchestrator/coordinator") {
   TEST_CASE("a failing hook ends the run and reaches the caller") {
     FakeRun fake(2);
     ::setenv("FULGUR_FAKE_ROLES", "train beat", 1);
-    fake.hooks.step = [](const StepDone&) { throw std::runtime_error("the disk is full"); };
+    fake.hooks.step = [](const StepDone&, const RunState&) {
+      throw std::runtime_error("the disk is full");
+    };
     CHECK_THROWS_WITH(coordinate(fake.setup, fake.hooks), "the disk is full");
   }
 

@@ -21,7 +21,7 @@ std::string contents(const std::filesystem::path& path) {
 std::string line(std::int64_t step) {
   StepDone done;
   done.step = step;
-  return metrics_line(done);
+  return metrics_line(done, {});
 }
 
 }  // namespace
@@ -36,9 +36,11 @@ TEST_SUITE("orchestrator/run/journal") {
     step.tokens_per_second = std::numeric_limits<double>::infinity();
     step.drop_rate = 0.125;
     step.expert_counts = {5, 0, 3};
-    CHECK(metrics_line(step) ==
+    const Utilisation use{.memory = 4096, .tflops = 0.5, .mfu = 0.25};
+    CHECK(metrics_line(step, use) ==
           R"({"step":3,"tokens":12288,"loss":0.30000000000000004,"aux_loss":0,)"
           R"("gradient_norm":1e-07,"learning_rate":0,"seconds":0,"tokens_per_second":null,)"
+          R"("tflops":0.5,"mfu":0.25,"memory":4096,)"
           R"("drop_rate":0.125,"local_drop_rate":0,"expert_counts":[5,0,3]})");
   }
 

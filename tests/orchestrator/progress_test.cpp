@@ -30,9 +30,12 @@ TEST_SUITE("orchestrator/run/progress") {
     step.learning_rate = 2.1e-3;
     step.seconds = 0.5;
     step.tokens_per_second = 8192;
-    CHECK(progress_text(step, 300, 0.25) ==
+    CHECK(progress_text(step, {.tflops = 0.0123}, 300, 0.25) ==
           "step 120/300 | 492k tokens | loss 2.5441 | gradient norm 0.92 | lr 2.10e-03 | "
-          "16.4k tokens/s | 0:45 left");
+          "16.4k tokens/s | 12.3 GFLOP/s a rank | 0:45 left");
+    const Utilisation gpu{.memory = std::int64_t{96} << 30, .tflops = 412, .mfu = 0.4167};
+    const auto text = progress_text(step, gpu, 300, 0.25);
+    CHECK(text.find("| 412 TFLOP/s a rank, MFU 41.7 % | 96.0 GiB |") != std::string::npos);
   }
 
   TEST_CASE("off a terminal the first and the last step are lines, and notes are") {
@@ -43,7 +46,7 @@ TEST_SUITE("orchestrator/run/progress") {
       for (int i = 1; i <= 100; ++i) {
         StepDone step;
         step.step = i;
-        progress.step(step);
+        progress.step(step, {});
         if (i == 50) progress.note("half");
       }
     }

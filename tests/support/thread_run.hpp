@@ -35,6 +35,7 @@ class ThreadHost final : public Host {
     reports_.push_back(report);
     num_steps_ = report.step;
   }
+  void occupies(std::int64_t) override {}
   void enter(const std::string&) override {}
   void print(const std::string& text) override { printed_ += text; }
 
