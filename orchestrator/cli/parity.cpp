@@ -141,7 +141,9 @@ Recorded record(const NamedJob& named, const fs::path& folder, const RecordedRun
   Recorded recorded;
   recorded.run.checkpoints = folder / "checkpoints";
   CoordinatorHooks hooks;
-  hooks.step = [&recorded](const StepDone& step, const RunState&) { recorded.run.steps.push_back(step); };
+  hooks.step = [&recorded](const StepDone& step, const RunState&) {
+    recorded.run.steps.push_back(step);
+  };
   hooks.checkpoint = [](std::int64_t step, const std::string& problem) {
     if (!problem.empty()) fmt::print(stderr, "fulgur: step {}: {}\n", step, problem);
   };
