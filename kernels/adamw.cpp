@@ -24,6 +24,8 @@ void adamw(const AdamW& args, Stream& stream) {
   expect_floats(args.exp_avg, {n}, "adamw: exp_avg");
   expect_floats(args.exp_avg_sq, {n}, "adamw: exp_avg_sq");
   if (args.copy.data != nullptr) expect_dense(args.copy, {n}, DType::kBFloat16, "adamw: copy");
+  if (args.gradient_scale.data != nullptr)
+    expect_floats(args.gradient_scale, {1}, "adamw: gradient_scale");
   expect_beta(args.beta1, "beta1");
   expect_beta(args.beta2, "beta2");
   if (args.step < 1) {

@@ -19,7 +19,8 @@ void adamw(const AdamW& args, Stream& stream) {
   const auto new1 = static_cast<float>(1.0 - args.beta1);
   const auto new2 = static_cast<float>(1.0 - args.beta2);
   const auto eps = static_cast<float>(args.eps);
-  const auto factor = static_cast<float>(args.gradient_scale);
+  const auto* scale =
+      args.gradient_scale.data == nullptr ? nullptr : args.gradient_scale.as<const float>();
   const auto* gradient = args.gradient.as<float>();
   auto *w = args.weight.as<float>(), *m = args.exp_avg.as<float>(),
        *v = args.exp_avg_sq.as<float>();
@@ -29,6 +30,7 @@ void adamw(const AdamW& args, Stream& stream) {
   for_each_row_pack<float>(1, args.weight.count(), fits, stream, "adamw",
                            [=] __device__(std::int64_t, std::int64_t i, auto size) {
                              constexpr int N = decltype(size)::value;
+                             const float factor = scale == nullptr ? 1.0f : __ldg(scale);
                              const auto gradients = load_pack<N>(gradient + i);
                              auto weights = load_pack<N>(w + i), means = load_pack<N>(m + i),
                                   squares = load_pack<N>(v + i);

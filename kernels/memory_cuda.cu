@@ -135,6 +135,16 @@ void release(void* data) noexcept {
   static_cast<void>(cudaFree(data));
 }
 
+void* allocate_pinned(std::size_t bytes) {
+  void* data = nullptr;
+  check(cudaHostAlloc(&data, bytes, cudaHostAllocDefault), "cudaHostAlloc");
+  return data;
+}
+
+void release_pinned(void* data) noexcept {
+  static_cast<void>(cudaFreeHost(data));
+}
+
 void copy(const Tensor& from, const Tensor& to, Stream& stream) {
   if (from.is_contiguous() && to.is_contiguous()) {
     return check(
@@ -178,9 +188,13 @@ void upload(std::span<const std::byte> values, const Tensor& to, Stream& stream)
 }
 
 void download(const Tensor& from, std::span<std::byte> to, Stream& stream) {
-  check(cudaMemcpyAsync(to.data(), from.data, to.size(), cudaMemcpyDeviceToHost, native(stream)),
-        "cudaMemcpyAsync");
+  queue_download(from, to.data(), stream);
   stream.synchronize();
+}
+
+void queue_download(const Tensor& from, void* to, Stream& stream) {
+  check(cudaMemcpyAsync(to, from.data, from.bytes(), cudaMemcpyDeviceToHost, native(stream)),
+        "cudaMemcpyAsync");
 }
 
 }  // namespace fulgur::cuda

@@ -47,11 +47,18 @@ void upload(std::span<const std::byte>, const Tensor&, Stream&) {
 void download(const Tensor&, std::span<std::byte>, Stream&) {
   refuse("download");
 }
+void queue_download(const Tensor&, void*, Stream&) {
+  refuse("readback");
+}
 
 void* allocate(std::size_t) {
   refuse("buffer");
 }
 void release(void*) noexcept {}
+void* allocate_pinned(std::size_t) {
+  refuse("readback");
+}
+void release_pinned(void*) noexcept {}
 std::span<std::byte> reserve() {
   refuse("arena");
 }

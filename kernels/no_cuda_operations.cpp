@@ -87,6 +87,9 @@ void fill_normal(const NormalSequence&, Stream&) {
 void sum_of_squares(const SumOfSquares&, Stream&) {
   refuse("sum_of_squares");
 }
+void clip_scale(const ClipScale&, Stream&) {
+  refuse("clip_scale");
+}
 
 void rms_norm_forward(const RmsNormForward&, Stream&) {
   refuse("rms_norm_forward");

@@ -14,4 +14,17 @@ struct SumOfSquares {
 };
 void sum_of_squares(const SumOfSquares& args, Stream& stream);
 
+// scale[0] = min(1, most / (sqrt(squares[0]) + 1e-6)): times this, a vector whose squares add up to
+// squares[0] has at most the norm `most` (torch.nn.utils.clip_grad_norm_).
+//
+//   squares [1] float64     scale [1] float32
+//
+// 1 where squares[0] is not a number. Throws std::invalid_argument, naming the tensor or number, for other
+// dims or dtypes, and unless most > 0. Cost: O(1).
+struct ClipScale {
+  Tensor squares, scale;
+  double most = 1;
+};
+void clip_scale(const ClipScale& args, Stream& stream);
+
 }  // namespace fulgur

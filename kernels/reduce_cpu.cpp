@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "kernels/reduce_impl.hpp"
 
 namespace fulgur::cpu {
@@ -11,6 +13,13 @@ void sum_of_squares(const SumOfSquares& args, Stream& stream) {
     for (std::int64_t i = 0; i < n; ++i)
       sum += static_cast<double>(x[i]) * static_cast<double>(x[i]);
     *args.out.as<double>() += sum;
+  });
+}
+
+void clip_scale(const ClipScale& args, Stream& stream) {
+  stream.run([args] {
+    const double factor = args.most / (std::sqrt(*args.squares.as<double>()) + 1e-6);
+    *args.scale.as<float>() = factor < 1 ? static_cast<float>(factor) : 1.0f;
   });
 }
 

@@ -35,4 +35,13 @@ void sum_of_squares(const SumOfSquares& args, Stream& stream) {
   check_launch("sum_of_squares");
 }
 
+void clip_scale(const ClipScale& args, Stream& stream) {
+  const auto* squares = args.squares.as<double>();
+  auto* scale = args.scale.as<float>();
+  for_each_element(1, stream, "clip_scale", [=, most = args.most] __device__(std::int64_t) {
+    const double factor = most / (sqrt(*squares) + 1e-6);
+    *scale = factor < 1 ? static_cast<float>(factor) : 1.0f;
+  });
+}
+
 }  // namespace fulgur::cuda

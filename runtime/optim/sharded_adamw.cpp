@@ -1,12 +1,10 @@
 #include "runtime/optim/sharded_adamw.hpp"
 
 #include <algorithm>
-#include <cmath>
 
 #include "kernels/adamw.hpp"
 #include "kernels/convert.hpp"
 #include "kernels/reduce.hpp"
-#include "kernels/transfer.hpp"
 
 namespace fulgur {
 namespace {
@@ -27,8 +25,10 @@ ShardedAdamW::ShardedAdamW(const ParameterSet& parameters, const OptimizerSpec& 
     : spec_(spec), mesh_(mesh) {
   for (const auto& flat : parameters.flats())
     add_buckets(flat, spec.bucket);
-  buffers_.emplace_back(mesh.device(), sizeof(double));
-  norm_squared_ = Tensor::contiguous(buffers_.back().data(), DType::kFloat64, {1});
+  if (spec.clip_norm > 0) {
+    buffers_.emplace_back(mesh.device(), sizeof(float));
+    clip_scale_ = Tensor::contiguous(buffers_.back().data(), DType::kFloat32, {1});
+  }
 }
 
 void ShardedAdamW::add_buckets(const FlatParameters& flat, std::int64_t largest) {
@@ -93,37 +93,33 @@ void ShardedAdamW::reduce(Bucket& bucket, Stream& compute) {
   bucket.reduced = stream.record();
 }
 
-double ShardedAdamW::step(std::int64_t step, double learning_rate, Stream& compute) {
+void ShardedAdamW::add_squares(const Tensor& sum, Stream& compute) {
   for (const auto& bucket : buckets_)
     compute.wait(bucket.reduced);
-  const double norm = global_norm(compute);
-  const double clip = spec_.clip_norm > 0 ? std::min(1.0, spec_.clip_norm / (norm + 1e-6)) : 1.0;
+  for (const auto& bucket : buckets_)
+    sum_of_squares({.x = bucket.gradient, .out = sum}, compute);
+}
+
+void ShardedAdamW::step(std::int64_t step, double learning_rate, const Tensor& squares,
+                        Stream& compute) {
+  if (clip_scale_.data != nullptr)
+    clip_scale({.squares = squares, .scale = clip_scale_, .most = spec_.clip_norm}, compute);
   for (const auto& range : owned_) {
     adamw({.weight = range.weight,
            .gradient = range.gradient,
            .exp_avg = range.exp_avg,
            .exp_avg_sq = range.exp_avg_sq,
            .copy = range.rounded,
+           .gradient_scale = clip_scale_,
            .learning_rate = learning_rate,
            .beta1 = spec_.beta1,
            .beta2 = spec_.beta2,
            .eps = spec_.eps,
            .weight_decay = range.parameter->parameter.decays ? spec_.weight_decay : 0.0,
-           .gradient_scale = clip,
            .step = step},
           compute);
   }
   share_weights(compute);
-  return norm;
-}
-
-double ShardedAdamW::global_norm(Stream& compute) {
-  fill_zero(norm_squared_, compute);
-  for (const auto& bucket : buckets_)
-    sum_of_squares({.x = bucket.gradient, .out = norm_squared_}, compute);
-  mesh_.world().all_reduce(norm_squared_, norm_squared_, ReduceOp::kSum, compute, "gradient norm");
-  mesh_.synchronize(compute);
-  return std::sqrt(download<double>(norm_squared_, compute).front());
 }
 
 void ShardedAdamW::gather_weights(Stream& compute) {

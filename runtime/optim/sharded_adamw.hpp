@@ -17,7 +17,7 @@ struct OwnedRange {
   std::int64_t begin = 0, end = 0;  // flat elements of this rank's part of the parameter
   Tensor weight, exp_avg,
       exp_avg_sq;   // [end - begin] float32, views; the weights are the exact ones
-  Tensor gradient;  // the sum over the ranks, from step() to the next begin_step()
+  Tensor gradient;  // the sum over the ranks, from add_squares() to the next begin_step()
   Tensor rounded;   // the weights as the layers see them; without memory when these are exact
 };
 
@@ -48,10 +48,14 @@ class ShardedAdamW {
   // Holds `compute` until the weights of a place have been gathered.
   void wait_for_weights(std::int64_t place, Stream& compute);
 
-  // Behind the last gradients_ready(): clips the global norm, in which every parameter of the model
-  // counts once, to spec.clip_norm, updates, and gives every rank the new weights. `step` counts from 1.
-  // Returns the norm before clipping; blocks until it is known.
-  double step(std::int64_t step, double learning_rate, Stream& compute);
+  // Behind the last gradients_ready(): adds the squares of the gradients that this rank owns up to `sum`
+  // [1] float64. Over the world, every parameter of the model counts once.
+  void add_squares(const Tensor& sum, Stream& compute);
+
+  // Behind add_squares(): clips the global norm to spec.clip_norm, updates, and gives every rank the new
+  // weights. `step` counts from 1, and `squares` [1] float64 is the sum of the whole world, read when the
+  // update runs: nobody waits here.
+  void step(std::int64_t step, double learning_rate, const Tensor& squares, Stream& compute);
 
   // Gives every rank the weights that their owners hold: after initialisation or a resume.
   void gather_weights(Stream& compute);
@@ -74,14 +78,13 @@ class ShardedAdamW {
   void add_bucket(const FlatParameters& flat, std::int64_t begin, std::int64_t count);
   void reduce(Bucket& bucket, Stream& compute);
   void share_weights(Stream& compute);
-  double global_norm(Stream& compute);
 
   OptimizerSpec spec_;
   Mesh& mesh_;
   std::vector<Buffer> buffers_;
   std::vector<Bucket> buckets_;
   std::vector<OwnedRange> owned_;
-  Tensor norm_squared_;  // [1] float64
+  Tensor clip_scale_;  // [1] float32; without memory: nothing is clipped
 };
 
 }  // namespace fulgur

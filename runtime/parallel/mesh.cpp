@@ -125,6 +125,13 @@ void Mesh::synchronize(Stream& compute) const {
   if (first) std::rethrow_exception(first);
 }
 
+void Mesh::wait_for(const Event& event, Stream& compute) const {
+  event.synchronize();
+  bool failed = compute.failure()->is_set();
+  for_each_stream([&](const Stream& stream) { failed |= stream.failure()->is_set(); });
+  if (failed) synchronize(compute);
+}
+
 void Mesh::stop(Stream& compute) noexcept {
   std::vector<Event> ends{compute.record()};
   for_each_stream([&](Stream& stream) { ends.push_back(stream.record()); });

@@ -84,6 +84,10 @@ class Mesh {
   // Waits for `compute` and all streams of the mesh, then throws the first exception of any of them.
   void synchronize(Stream& compute) const;
 
+  // Waits for `event` alone; what is queued behind it goes on. If work of any of the streams has failed by
+  // then, as synchronize().
+  void wait_for(const Event& event, Stream& compute) const;
+
   // Ends what is still queued on them, by aborting all communicators if there is anything, and waits:
   // afterwards nothing reads or writes memory that the work was given. The mesh is then of no further
   // use.

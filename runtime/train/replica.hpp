@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "kernels/readback.hpp"
 #include "runtime/optim/sharded_adamw.hpp"
 #include "runtime/train/step_pipeline.hpp"
 
@@ -20,13 +21,24 @@ class Replica {
   struct Sums {
     double loss = 0;      // cross-entropy over the labelled tokens, not divided by their number
     double aux_loss = 0;  // as it enters the gradient
-    double flags = 0;     // of all ranks: see run_passes()
+    double flags = 0;     // of all ranks
+    double gradient_norm = 0;  // before clipping
+    RoutingTotals routing;
+  };
+  struct Update {
+    std::int64_t step = 1;  // counts from 1
+    double learning_rate = 0;
+    double flag = 0;  // added up over the ranks, by which they agree on something
   };
   // Queues the passes of a step: the gradients of all parameters, summed over the ranks.
   void run_passes(const StepData& data);
-  // Behind optimizer().step() or before it: waits for the passes, and adds `flag` up over the ranks, by
-  // which they agree on something.
-  Sums sums(double flag = 0);
+  // Behind run_passes(): queues the update of the weights, waits for the passes but not for the update,
+  // and returns what they amounted to. So the GPU is busy while the caller prepares the next step.
+  Sums finish_step(const Update& update);
+
+  // Waits for all that is queued, and throws what has failed. Before a replica goes whose work is done: a
+  // mesh that stops aborts what is on its way to other ranks.
+  void wait() { mesh_.synchronize(stream_); }
 
   ParameterSet& parameters() noexcept { return parameters_; }
   ShardedAdamW& optimizer() noexcept { return optimizer_; }
@@ -41,7 +53,8 @@ class Replica {
   ShardedAdamW optimizer_;
   StepPipeline pipeline_;
   Buffer sums_memory_;
-  Tensor sums_;  // [3] float64: loss, aux_loss, flags
+  Tensor sums_;  // [4] float64: loss, aux_loss, flags, squares of the gradient
+  Readback readback_;
 };
 
 }  // namespace fulgur

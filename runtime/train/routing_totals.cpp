@@ -1,72 +1,67 @@
 #include "runtime/train/routing_totals.hpp"
 
-#include <algorithm>
-#include <utility>
-
-#include "kernels/transfer.hpp"
-
 namespace fulgur {
 namespace {
 
-// A row of a layer: its counts of the E experts, dropped, dropped_local, replayed.
-std::int64_t columns(const ModelSpec& model) {
-  return model.experts + 3;
-}
-
-// One row per layer of the model; those of other stages are zero.
-std::vector<std::int64_t> table_of_stage(const StepRouting& step, Stream& stream) {
-  const auto& all = step.counters;
-  const auto counts = download<std::int32_t>(all.counts, stream);
-  const std::vector<std::int32_t> others[] = {download<std::int32_t>(all.dropped, stream),
-                                              download<std::int32_t>(all.dropped_local, stream),
-                                              download<std::int32_t>(all.replayed, stream)};
-  const auto E = static_cast<std::size_t>(step.model.experts);
-  std::vector<std::int64_t> table(
-      static_cast<std::size_t>(step.model.layers * columns(step.model)));
-  for (std::size_t from = 0; from < others[0].size(); ++from) {
-    const auto layer = step.layers[from % step.layers.size()];
-    auto* to = &table[static_cast<std::size_t>(layer * columns(step.model))];
-    for (std::size_t e = 0; e < E; ++e)
-      *to++ += counts[from * E + e];
-    for (const auto& other : others)
-      *to++ += other[from];
+// Runs of layers that lie side by side here and in the model: {first here, first in the model, count}.
+struct LayerRun {
+  std::int64_t here, layer, count;
+};
+std::vector<LayerRun> layer_runs(std::span<const std::int64_t> layers) {
+  std::vector<LayerRun> runs;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    if (runs.empty() || layers[i] != runs.back().layer + runs.back().count)
+      runs.push_back({static_cast<std::int64_t>(i), layers[i], 0});
+    ++runs.back().count;
   }
-  return table;
-}
-
-// The rows of all stages, of which one rank each tells its own.
-void gather_stages(std::vector<std::int64_t>& table, Mesh& mesh, Stream& stream) {
-  if (mesh.stage_rank() != 0) std::fill(table.begin(), table.end(), 0);
-  const Buffer memory(mesh.device(), table.size() * sizeof(std::int64_t));
-  const auto all =
-      Tensor::contiguous(memory.data(), DType::kInt64, {static_cast<std::int64_t>(table.size())});
-  upload(std::move(table), all, stream);
-  mesh.world().all_reduce(all, all, ReduceOp::kSum, stream, "routing of all layers");
-  mesh.synchronize(stream);
-  table = download<std::int64_t>(all, stream);
+  return runs;
 }
 
 }  // namespace
 
-RoutingTotals routing_totals(const StepRouting& step, Mesh& mesh, Stream& stream) {
-  const auto add_up = [&](const Tensor& counter, const char* what) {
-    mesh.stage().all_reduce(counter, counter, ReduceOp::kSum, stream, what);
-  };
-  if (step.model.capacity_factor > 0) {
-    add_up(step.counters.dropped, "dropped assignments");
-    add_up(step.counters.dropped_local, "locally dropped assignments");
+void RoutingReader::queue(const StepRouting& step, Stream& stream) {
+  const auto& counters = step.counters;
+  const auto E = model_.experts;
+  const Shape dims{counters.counts.dims[0], model_.layers, columns()};
+  if (table_.data == nullptr || table_.dims != dims) {
+    stream.synchronize();  // the memory before is in use
+    table_ = Tensor::contiguous(nullptr, DType::kInt32, dims);
+    memory_ = Buffer(mesh_.device(), table_.bytes());
+    table_.data = memory_.data();
   }
-  if (step.has_reference) add_up(step.counters.replayed, "replayed choices");
-  mesh.synchronize(stream);
-  auto table = table_of_stage(step, stream);
-  if (mesh.layout().pp > 1) gather_stages(table, mesh, stream);
-  RoutingTotals totals;
-  const auto E = step.model.experts;
-  for (auto row = table.begin(); row != table.end(); row += columns(step.model)) {
-    totals.counts.insert(totals.counts.end(), row, row + E);
-    totals.dropped.push_back(row[E]);
-    totals.dropped_local.push_back(row[E + 1]);
-    totals.replayed.push_back(row[E + 2]);
+  const bool exchange = mesh_.layout().pp > 1 || model_.capacity_factor > 0 || step.has_reference;
+  fill_zero(table_, stream);
+  for (const auto& [here, layer, count] : layer_runs(step.layers)) {
+    const auto rows = table_.slice(1, layer, count);
+    const auto add = [&, here = here, count = count](const Tensor& counter, std::int64_t column) {
+      copy(counter.slice(1, here, count), rows.select(2, column), stream);
+    };
+    // Every rank of a stage has the counts of the stage, and one of them tells them.
+    if (!exchange || mesh_.stage_rank() == 0)
+      copy(counters.counts.slice(1, here, count), rows.slice(2, 0, E), stream);
+    add(counters.dropped, E);
+    add(counters.dropped_local, E + 1);
+    add(counters.replayed, E + 2);
+  }
+  if (exchange) mesh_.world().all_reduce(table_, table_, ReduceOp::kSum, stream, "routing");
+  readback_.queue(table_, stream);
+}
+
+RoutingTotals RoutingReader::totals() const {
+  const auto E = static_cast<std::size_t>(model_.experts);
+  const auto layers = static_cast<std::size_t>(model_.layers);
+  RoutingTotals totals{.counts = std::vector<std::int64_t>(layers * E),
+                       .dropped = std::vector<std::int64_t>(layers),
+                       .dropped_local = std::vector<std::int64_t>(layers),
+                       .replayed = std::vector<std::int64_t>(layers)};
+  const auto table = readback_.values<std::int32_t>();
+  for (std::size_t at = 0; at < table.size();) {
+    const auto layer = at / (E + 3) % layers;
+    for (std::size_t e = 0; e < E; ++e)
+      totals.counts[layer * E + e] += table[at++];
+    totals.dropped[layer] += table[at++];
+    totals.dropped_local[layer] += table[at++];
+    totals.replayed[layer] += table[at++];
   }
   return totals;
 }

@@ -4,6 +4,7 @@
 #include <span>
 #include <vector>
 
+#include "kernels/readback.hpp"
 #include "recipes/job.hpp"
 #include "runtime/model/routing_statistics.hpp"
 #include "runtime/parallel/mesh.hpp"
@@ -23,12 +24,34 @@ struct StepRouting {
   const RoutingStatistics&
       counters;  // [micro-batch, layers here] in front; counts are of the stage
   std::span<const std::int64_t> layers;  // of the model, as the counters have them
-  const ModelSpec& model;
-  bool has_reference = false;  // else nothing was replayed
+  bool has_reference = false;            // else nothing was replayed
 };
 
-// Collective over the world; waits. Exchanges only what not every rank knows: drops where there is a
-// capacity, replays where there is a reference, and the layers of other stages.
-RoutingTotals routing_totals(const StepRouting& step, Mesh& mesh, Stream& stream);
+// Adds up what the ranks counted, and brings it to the host.
+//
+// Threads. One thread.
+class RoutingReader {
+ public:
+  // What is passed by reference outlives the reader.
+  RoutingReader(const ModelSpec& model, Mesh& mesh)
+      : model_(model), mesh_(mesh), readback_(mesh.device()) {}
+
+  // Collective over the world, waits for nothing. Exchanges only what not every rank knows: drops where
+  // there is a capacity, replays where there is a reference, and the layers of other stages.
+  void queue(const StepRouting& step, Stream& stream);
+
+  // Of the last queue(); waits for it.
+  RoutingTotals totals() const;
+
+ private:
+  std::int64_t columns() const { return model_.experts + 3; }
+
+  const ModelSpec& model_;
+  Mesh& mesh_;
+  Buffer memory_;
+  // [micro-batch, layer of the model, counts of the E experts and dropped, dropped_local, replayed] int32
+  Tensor table_;
+  Readback readback_;
+};
 
 }  // namespace fulgur

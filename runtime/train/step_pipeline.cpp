@@ -70,18 +70,34 @@ StepPipeline::StepPipeline(const Job& job, Mesh& mesh, const ParameterSet& param
                            std::span<const ModelPiece> pieces, ShardedAdamW& optimizer)
     : job_(job),
       mesh_(mesh),
+      parameters_(parameters),
       optimizer_(optimizer),
       dtype_(parameters.activations()),
-      slots_(pieces.size()) {
-  const LayerOptions options{.mesh = mesh,
-                             .lightning = job.context.lightning,
-                             .token_groups = job.experts.token_groups,
-                             .recompute = job.memory.recompute};
+      slots_(pieces.size()),
+      routing_(job.model, mesh) {
   first_counter_.push_back(0);
   for (const auto& piece : pieces) {
-    pieces_.emplace_back(job.model, piece, parameters, options);
+    pieces_.push_back(make_piece(piece, job.model.rope_base));
     first_counter_.push_back(first_counter_.back() + pieces_.back().num_layers());
   }
+}
+
+Model StepPipeline::make_piece(const ModelPiece& piece, double rope_base) const {
+  auto model = job_.model;
+  model.rope_base = rope_base;
+  return {model, piece, parameters_,
+          {.mesh = mesh_,
+           .lightning = job_.context.lightning,
+           .token_groups = job_.experts.token_groups,
+           .recompute = job_.memory.recompute}};
+}
+
+// A piece of the model is but views of its parameters: it is made anew.
+void StepPipeline::use_rope_base(double base) {
+  std::vector<Model> changed;
+  for (const auto& piece : pieces_)
+    changed.push_back(make_piece(piece.piece(), base));
+  pieces_ = std::move(changed);
 }
 
 StepPipeline::Slot& StepPipeline::slot(std::size_t piece, int index) {
@@ -91,8 +107,9 @@ StepPipeline::Slot& StepPipeline::slot(std::size_t piece, int index) {
   return slots[static_cast<std::size_t>(index)];
 }
 
-bool StepPipeline::make_pipes(const TokenGrid& grid) {
+bool StepPipeline::make_pipes(const TokenGrid& grid, Stream& compute) {
   if (grid_ && same_sizes(*grid_, grid)) return false;
+  mesh_.synchronize(compute);  // the step before uses those that go
   grid_ = grid;
   const auto cuts = row_cuts(row_count(grid, mesh_.dense().cp), grid.tp);
   const auto tp = static_cast<std::size_t>(mesh_.dense().tp);
@@ -112,8 +129,9 @@ bool StepPipeline::make_pipes(const TokenGrid& grid) {
   return true;
 }
 
-void StepPipeline::make_counters(std::int64_t micro_batches) {
+void StepPipeline::make_counters(std::int64_t micro_batches, Stream& compute) {
   if (counters_.micro_batches == micro_batches) return;
+  mesh_.synchronize(compute);  // the step before uses those that go
   counters_ = {.micro_batches = micro_batches};
   const auto layers = first_counter_.back(), E = job_.model.experts;
   const auto allocate = [&](const Shape& dims, DType dtype) {
@@ -171,9 +189,9 @@ void StepPipeline::run(const StepData& data, const Tensor& loss, const Tensor& a
       .loss = loss,
       .aux_loss = aux_loss,
       .compute = compute};
-  make_counters(data.micro_batches);
+  make_counters(data.micro_batches, compute);
   make_plan(data.micro_batches);
-  if (make_pipes(step.grid) && mesh_.layout().pp > 1 && mesh_.device() == Device::kCuda)
+  if (make_pipes(step.grid, compute) && mesh_.layout().pp > 1 && mesh_.device() == Device::kCuda)
     rehearse(step);
   for (const auto& counter :
        {counters_.all.counts, counters_.all.probability_sums, counters_.all.dropped,
@@ -350,17 +368,15 @@ void StepPipeline::finish_weights(const Step& step, const Pass& pass, Slot& slot
   if (piece.has_embedding) ready(kEmbeddingPlace);
 }
 
-RoutingTotals StepPipeline::routing(Stream& compute) const {
+void StepPipeline::queue_routing(Stream& compute) {
   std::vector<std::int64_t> layers;
   for (const auto& piece : pieces_) {
     for (auto layer = piece.piece().first; layer < piece.piece().last; ++layer)
       layers.push_back(layer);
   }
-  return routing_totals({.counters = counters_.all,
-                         .layers = layers,
-                         .model = job_.model,
-                         .has_reference = counters_.has_reference},
-                        mesh_, compute);
+  routing_.queue(
+      {.counters = counters_.all, .layers = layers, .has_reference = counters_.has_reference},
+      compute);
 }
 
 std::size_t StepPipeline::activation_bytes() const {

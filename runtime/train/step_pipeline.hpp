@@ -68,14 +68,19 @@ class StepPipeline {
   StepPipeline(const Job& job, Mesh& mesh, const ParameterSet& parameters,
                std::span<const ModelPiece> pieces, ShardedAdamW& optimizer);
 
+  // Of rotary positions, from the next step on. Before, it is that of job.model.
+  void use_rope_base(double base);
+
   // Queues all passes of a step on `compute`. Gradients go to the optimizer as they become complete, so
   // optimizer.begin_step() comes before and optimizer.step() behind. Adds this rank's part to `loss` and
   // `aux_loss` ([1] float64): over the world they add up to the sum of the cross-entropy over the
   // labelled tokens, and to the auxiliary loss as it enters the gradient.
   void run(const StepData& data, const Tensor& loss, const Tensor& aux_loss, Stream& compute);
 
-  // Of the last run. Collective over the world; waits.
-  RoutingTotals routing(Stream& compute) const;
+  // How the tokens of the last run were routed: queued behind it, collective over the world, and read when
+  // `compute` has passed that, which is waited for.
+  void queue_routing(Stream& compute);
+  RoutingTotals routing() const { return routing_.totals(); }
 
   // The most bytes of activations held at once so far.
   std::size_t activation_bytes() const;
@@ -108,8 +113,9 @@ class StepPipeline {
   };
   struct Step;  // what the passes of one step share
 
-  bool make_pipes(const TokenGrid& grid);  // true when they are new
-  void make_counters(std::int64_t micro_batches);
+  Model make_piece(const ModelPiece& piece, double rope_base) const;
+  bool make_pipes(const TokenGrid& grid, Stream& compute);  // true when they are new
+  void make_counters(std::int64_t micro_batches, Stream& compute);
   void make_plan(std::int64_t micro_batches);
   RoutingStatistics counters_of(std::int64_t micro_batch, std::size_t piece) const;
   void rehearse(const Step& step);
@@ -125,6 +131,7 @@ class StepPipeline {
 
   const Job& job_;
   Mesh& mesh_;
+  const ParameterSet& parameters_;
   ShardedAdamW& optimizer_;
   DType dtype_;  // of activations
   std::vector<Model> pieces_;
@@ -134,6 +141,7 @@ class StepPipeline {
   std::unique_ptr<PipeSender> activations_out_, gradients_out_;
   std::unique_ptr<PipeReceiver> activations_in_, gradients_in_;
   Counters counters_;
+  RoutingReader routing_;
   Plan plan_;
 };
 

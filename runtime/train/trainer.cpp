@@ -85,30 +85,30 @@ class Trainer {
     progress_.samples += spec.batch;
     progress_.tokens += spec.batch * spec.sequence_length;
     const double rate = learning_rate(job_, progress_.tokens);
-    const double norm = replica_.optimizer().step(progress_.step, rate, replica_.stream());
-    const auto sums = replica_.sums(host_.stop_requested() ? 1 : 0);
+    const auto sums = replica_.finish_step({.step = progress_.step,
+                                            .learning_rate = rate,
+                                            .flag = host_.stop_requested() ? 1.0 : 0.0});
     const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
     StepReport report{
         .step = progress_.step,
         .tokens = progress_.tokens,
         .loss = sums.loss / static_cast<double>(data.labelled_tokens),
         .aux_loss = sums.aux_loss,
-        .gradient_norm = norm,
+        .gradient_norm = sums.gradient_norm,
         .learning_rate = rate,
         .seconds = seconds,
         .tokens_per_second = static_cast<double>(spec.batch * spec.sequence_length) / seconds};
-    add_routing(report);
-    if (!std::isfinite(report.loss) || !std::isfinite(norm)) {
+    add_routing(sums.routing, report);
+    if (!std::isfinite(report.loss) || !std::isfinite(report.gradient_norm)) {
       throw DivergedError(fmt::format("step {}: loss {}, gradient norm {}: the run has diverged",
-                                      report.step, report.loss, norm));
+                                      report.step, report.loss, report.gradient_norm));
     }
     host_.occupies(occupied_memory(mesh_.device()));
     if (mesh_.rank() == Rank{0}) host_.report(report);
     return sums.flags > 0;
   }
 
-  void add_routing(StepReport& report) {
-    auto routing = replica_.pipeline().routing(replica_.stream());
+  static void add_routing(const RoutingTotals& routing, StepReport& report) {
     const auto sum = [](const std::vector<std::int64_t>& values) {
       return static_cast<double>(std::accumulate(values.begin(), values.end(), std::int64_t{0}));
     };
@@ -117,7 +117,7 @@ class Trainer {
     report.local_drop_rate = sum(routing.dropped_local) / assignments;
     report.replayed =
         std::accumulate(routing.replayed.begin(), routing.replayed.end(), std::int64_t{0});
-    report.expert_counts = std::move(routing.counts);
+    report.expert_counts = routing.counts;
   }
 
   // Takes the values of the phase that the next step belongs to; true when it is another than before.
@@ -172,6 +172,7 @@ class Trainer {
   }
 
   void finish() {
+    replica_.wait();
     host_.enter(fmt::format("checkpoint {}", progress_.step));
     checkpointer_.wait();
     if (saved_ && !host_.wait_for_commit(*saved_)) {

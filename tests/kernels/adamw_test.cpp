@@ -17,17 +17,21 @@ using test::relative_error;
 
 struct Case {
   explicit Case(std::int64_t n)
-      : weight(random_floats({n}, 1)), gradient(random_floats({n}, 2)), m({n}), v({n}) {}
+      : weight(random_floats({n}, 1)),
+        gradient(random_floats({n}, 2)),
+        m({n}),
+        v({n}),
+        scale({1}, 0.5f) {}
 
   AdamW args(std::int64_t step) {
     return {.weight = weight,
             .gradient = gradient,
             .exp_avg = m,
             .exp_avg_sq = v,
+            .gradient_scale = scale,
             .learning_rate = 3e-3,
             .eps = 1e-6,
             .weight_decay = 0.1,
-            .gradient_scale = 0.5,
             .step = step};
   }
   void run(const AdamW& step) {
@@ -35,7 +39,7 @@ struct Case {
     stream.synchronize();
   }
 
-  Floats weight, gradient, m, v;
+  Floats weight, gradient, m, v, scale;
   Stream stream{Device::kCpu};
 };
 
@@ -43,7 +47,7 @@ struct Case {
 void oracle(std::vector<double>& w, std::vector<double>& m, std::vector<double>& v,
             const std::vector<double>& gradient, const AdamW& a) {
   for (std::size_t i = 0; i < w.size(); ++i) {
-    const double g = a.gradient_scale * gradient[i];
+    const double g = static_cast<double>(*a.gradient_scale.as<float>()) * gradient[i];
     m[i] = a.beta1 * m[i] + (1 - a.beta1) * g;
     v[i] = a.beta2 * v[i] + (1 - a.beta2) * g * g;
     const double m_hat = m[i] / (1 - std::pow(a.beta1, static_cast<double>(a.step)));
@@ -79,7 +83,7 @@ TEST_SUITE("kernels/adamw") {
     auto step = c.args(1);
     step.learning_rate = 0.1;
     step.eps = 1e-8;
-    step.gradient_scale = 1;
+    step.gradient_scale = {};
     c.gradient.values = {0.5f};
     c.run(step);
     CHECK(c.weight.values[0] ==
@@ -97,11 +101,20 @@ TEST_SUITE("kernels/adamw") {
     Case c(131), scaled(131);
     auto step = c.args(1), other = scaled.args(1);
     step.eps = other.eps = 0;
-    other.gradient_scale = 4 * step.gradient_scale;
+    scaled.scale.values = {2.0f};
     c.run(step);
     scaled.run(other);
     CHECK(scaled.weight.values == c.weight.values);
     CHECK(scaled.gradient.values == c.gradient.values);
+  }
+
+  TEST_CASE("the gradient's scale is read when the update runs, not when it is queued") {
+    Case early(131), late(131);
+    late.scale.values = {7.0f};
+    late.stream.run([&] { late.scale.values = {0.5f}; });
+    late.run(late.args(1));
+    early.run(early.args(1));
+    CHECK(late.weight.values == early.weight.values);
   }
 
   TEST_CASE("a buffer updated in two parts has the bits of one update") {
@@ -125,6 +138,11 @@ TEST_SUITE("kernels/adamw") {
     wrong.exp_avg_sq = four;
     CHECK_THROWS_WITH_AS(adamw(wrong, c.stream),
                          "adamw: exp_avg_sq: expected dims [ 3 ], got [ 4 ]",
+                         std::invalid_argument);
+    auto two_scales = c.args(1);
+    two_scales.gradient_scale = four;
+    CHECK_THROWS_WITH_AS(adamw(two_scales, c.stream),
+                         "adamw: gradient_scale: expected dims [ 1 ], got [ 4 ]",
                          std::invalid_argument);
     CHECK_THROWS_WITH_AS(adamw(c.args(0), c.stream), "adamw: step: expected a number from 1, got 0",
                          std::invalid_argument);

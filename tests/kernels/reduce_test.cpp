@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <stdexcept>
 
 #include "tests/support/host_tensor.hpp"
@@ -49,6 +50,46 @@ TEST_SUITE("kernels/reduce") {
     sum_of_squares({.x = x.tensor().slice(0, 0, 1000), .out = parts}, stream);
     stream.synchronize();
     CHECK(parts.values[0] == doctest::Approx(sum_of(x, 0.0)).epsilon(1e-14));
+  }
+
+  TEST_CASE(
+      "a vector times its clip scale has at most the wanted norm, and a short one stays as it is") {
+    for (const auto n : {1, 7, 131, 4099}) {
+      auto x = random_floats({n}, 1);
+      const double norm = std::sqrt(sum_of(x, 0.0));
+      for (const double most : {0.5 * norm, 0.999 * norm, 1.001 * norm, 1e9}) {
+        CAPTURE(n);
+        CAPTURE(most / norm);
+        Stream stream(Device::kCpu);
+        Doubles squares({1}, norm * norm);
+        Floats scale({1}, -1.0f);
+        clip_scale({.squares = squares, .scale = scale, .most = most}, stream);
+        stream.synchronize();
+        const double expected = std::min(1.0, most / (norm + 1e-6));
+        CHECK(scale.values[0] == static_cast<float>(expected));
+        for (auto& value : x.values)
+          value *= scale.values[0];
+        CHECK(std::sqrt(sum_of(x, 0.0)) <= std::min(most, norm) * (1 + 1e-6));
+        x = random_floats({n}, 1);
+      }
+    }
+  }
+
+  TEST_CASE("zero and numbers that are none are not clipped, infinity is to zero") {
+    Stream stream(Device::kCpu);
+    for (const auto& [squares, expected] :
+         {std::pair{0.0, 1.0f}, {std::nan(""), 1.0f}, {double{INFINITY}, 0.0f}}) {
+      Doubles of({1}, squares);
+      Floats scale({1}, -1.0f);
+      clip_scale({.squares = of, .scale = scale, .most = 0.5}, stream);
+      stream.synchronize();
+      CHECK(scale.values[0] == expected);
+    }
+    Doubles of({1});
+    Floats scale({1});
+    CHECK_THROWS_WITH_AS(clip_scale({.squares = of, .scale = scale, .most = 0}, stream),
+                         doctest::Contains("clip_scale: most: expected a number above 0"),
+                         std::invalid_argument);
   }
 
   TEST_CASE("wrong dims and dtypes are refused by name") {

@@ -56,7 +56,8 @@ std::map<int, double> measured(const Job& job) {
                         .sequences = train.micro_batch,
                         .length = train.sequence_length,
                         .labelled_tokens = train.batch * train.sequence_length});
-    replica.sums();
+    replica.finish_step({});
+    replica.wait();
     const std::lock_guard lock(mutex);
     bytes[rank.value()] = static_cast<double>(replica.pipeline().activation_bytes());
   });

@@ -85,16 +85,14 @@ class LayoutRank {
         .labelled_tokens = labelled};
     if (run_.prepare) run_.prepare(data, index, mesh_, replica_.stream());
     replica_.run_passes(data);
-    const double norm = replica_.optimizer().step(
-        static_cast<std::int64_t>(index) + 1, job_.optimizer.learning_rate.peak, replica_.stream());
-    const auto sums = replica_.sums();
-    const auto routing = replica_.pipeline().routing(replica_.stream());
+    const auto sums = replica_.finish_step({.step = static_cast<std::int64_t>(index) + 1,
+                                            .learning_rate = job_.optimizer.learning_rate.peak});
     const std::lock_guard lock(mutex);
     if (mesh_.rank() == Rank{0}) {
       result.loss = sums.loss / static_cast<double>(labelled);
       result.aux_loss = sums.aux_loss;
-      result.norm = norm;
-      result.routing = routing;
+      result.norm = sums.gradient_norm;
+      result.routing = sums.routing;
       result.activation_bytes = replica_.pipeline().activation_bytes();
     }
     for (const auto& range : replica_.optimizer().owned()) {
@@ -104,6 +102,8 @@ class LayoutRank {
       copy_owned(range, download<float>(range.gradient, replica_.stream()), whole, true);
     }
   }
+
+  void wait() { replica_.wait(); }
 
   // Of all tokens of `samples`. Only on a layout of one rank.
   Values logits(const std::vector<Sample>& samples) {
@@ -162,6 +162,7 @@ inline std::vector<StepResult> run_layout(const Job& job, const LayoutRun& run) 
     LayoutRank world_rank(job, run, rank, make_group);
     for (std::size_t step = 0; step < results.size(); ++step)
       world_rank.step(step, results[step], mutex);
+    world_rank.wait();
   });
   return results;
 }

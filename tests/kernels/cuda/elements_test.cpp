@@ -164,7 +164,7 @@ TEST_SUITE("kernels/cuda/elements") {
       BothDevices both;
       const Shape dims{n + gap};
       TwinFloats w(both, random_floats(dims, 1)), g(both, random_floats(dims, 2)),
-          m(both, Floats(dims)), v(both, Floats(dims));
+          m(both, Floats(dims)), v(both, Floats(dims)), scale(both, Floats({1}, 0.5f));
       Twin<std::uint16_t> copy(both, HostTensor<std::uint16_t>(dims)),
           rounded(both, HostTensor<std::uint16_t>(dims));
       both.run([&, n = n](Device on, Stream& stream) {
@@ -174,9 +174,9 @@ TEST_SUITE("kernels/cuda/elements") {
                  .exp_avg = last(n, m.on(on)),
                  .exp_avg_sq = last(n, v.on(on)),
                  .copy = step == 2 ? Tensor{} : last(n, copy.on(on)),
+                 .gradient_scale = step == 3 ? Tensor{} : scale.on(on),
                  .learning_rate = 0.01,
                  .weight_decay = 0.1,
-                 .gradient_scale = 0.5,
                  .step = step},
                 stream);
         }
@@ -230,6 +230,20 @@ TEST_SUITE("kernels/cuda/elements") {
       });
       CHECK(both.repeats());
       CHECK(out.error() < test::tolerance(DType::kFloat64, n));
+    }
+  }
+
+  TEST_CASE("the scale that clips a norm is that of the CPU to the last bit" *
+            doctest::skip(!test::has_cuda())) {
+    for (const double squares : {0.0, 1e-30, 0.25, 1.0, 4.0, 12345.678, 1e300, INFINITY, NAN}) {
+      CAPTURE(squares);
+      BothDevices both;
+      TwinDoubles of(both, Doubles({1}, squares));
+      TwinFloats scale(both, Floats({1}, -1.0f));
+      both.run([&](Device on, Stream& stream) {
+        clip_scale({.squares = of.on(on), .scale = scale.on(on), .most = 0.5}, stream);
+      });
+      CHECK(scale.is_equal());
     }
   }
 }

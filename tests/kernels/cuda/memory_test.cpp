@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "kernels/cuda_error.hpp"
+#include "kernels/readback.hpp"
 #include "tests/support/devices.hpp"
 
 namespace fulgur {
@@ -45,6 +46,23 @@ TEST_SUITE("kernels/cuda/memory") {
       const auto tensor = Tensor::contiguous(buffer.data(), DType::kInt32, {n});
       upload(values, tensor, stream);
       CHECK(download<std::int32_t>(tensor, stream) == values);
+    }
+  }
+
+  TEST_CASE("a readback has the values that the tensor had when it was queued" *
+            doctest::skip(!test::has_cuda())) {
+    Stream stream(Device::kCuda);
+    Readback readback(Device::kCuda);
+    for (const std::int64_t n : {0, 300'000, 1, 77}) {
+      const auto first = random_ints({n}, 1, -1000, 1000).values;
+      const Buffer buffer(Device::kCuda, static_cast<std::size_t>(n) * 4);
+      const auto tensor = Tensor::contiguous(buffer.data(), DType::kInt32, {n});
+      upload(first, tensor, stream);
+      readback.queue(tensor, stream);
+      fill_zero(tensor, stream);
+      const auto values = readback.values<std::int32_t>();
+      CHECK(std::vector(values.begin(), values.end()) == first);
+      stream.synchronize();
     }
   }
 
