@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "kernels/adamw.hpp"
 #include "kernels/convert.hpp"
 #include "kernels/reduce.hpp"
 
@@ -19,16 +18,38 @@ std::int64_t place_of(const Parameter& parameter) {
   return parameter.name == "embedding" ? kEmbeddingPlace : kHeadPlace;
 }
 
+// Makes `whole` reach over `next`, whose tensors begin where those of `whole` end.
+void append(const AdamW& next, AdamW& whole) {
+  const auto count = whole.weight.count() + next.weight.count();
+  for (auto* tensor :
+       {&whole.weight, &whole.gradient, &whole.exp_avg, &whole.exp_avg_sq, &whole.copy}) {
+    if (tensor->data != nullptr) *tensor = Tensor::contiguous(tensor->data, tensor->dtype, {count});
+  }
+}
+
 }  // namespace
 
 ShardedAdamW::ShardedAdamW(const ParameterSet& parameters, const OptimizerSpec& spec, Mesh& mesh)
     : spec_(spec), mesh_(mesh) {
-  for (const auto& flat : parameters.flats())
-    add_buckets(flat, spec.bucket);
   if (spec.clip_norm > 0) {
     buffers_.emplace_back(mesh.device(), sizeof(float));
     clip_scale_ = Tensor::contiguous(buffers_.back().data(), DType::kFloat32, {1});
   }
+  for (const auto& flat : parameters.flats())
+    add_buckets(flat, spec.bucket);
+}
+
+AdamW ShardedAdamW::update_of(const OwnedRange& range) const {
+  return {.weight = range.weight,
+          .gradient = range.gradient,
+          .exp_avg = range.exp_avg,
+          .exp_avg_sq = range.exp_avg_sq,
+          .copy = range.rounded,
+          .gradient_scale = clip_scale_,
+          .beta1 = spec_.beta1,
+          .beta2 = spec_.beta2,
+          .eps = spec_.eps,
+          .weight_decay = range.parameter->parameter.decays ? spec_.weight_decay : 0.0};
 }
 
 void ShardedAdamW::add_buckets(const FlatParameters& flat, std::int64_t largest) {
@@ -52,6 +73,7 @@ void ShardedAdamW::add_bucket(const FlatParameters& flat, std::int64_t begin, st
   const bool is_exact = bucket.shown.dtype == DType::kFloat32;
   bucket.weight = is_exact ? bucket.shown : allocate();
   const auto exp_avg = allocate(), exp_avg_sq = allocate();
+  const auto first_update = updates_.size();
   for (const auto& local : flat.parameters) {
     const auto end = local.offset + local.count();
     if (local.offset < begin + count && begin < end)
@@ -67,6 +89,10 @@ void ShardedAdamW::add_bucket(const FlatParameters& flat, std::int64_t begin, st
                       .exp_avg_sq = part(exp_avg_sq),
                       .gradient = part(bucket.gradient),
                       .rounded = is_exact ? Tensor{} : part(bucket.shown)});
+    const auto update = update_of(owned_.back());
+    const bool goes_on =
+        updates_.size() > first_update && updates_.back().weight_decay == update.weight_decay;
+    goes_on ? append(update, updates_.back()) : updates_.push_back(update);
   }
   buckets_.push_back(std::move(bucket));
 }
@@ -104,20 +130,10 @@ void ShardedAdamW::step(std::int64_t step, double learning_rate, const Tensor& s
                         Stream& compute) {
   if (clip_scale_.data != nullptr)
     clip_scale({.squares = squares, .scale = clip_scale_, .most = spec_.clip_norm}, compute);
-  for (const auto& range : owned_) {
-    adamw({.weight = range.weight,
-           .gradient = range.gradient,
-           .exp_avg = range.exp_avg,
-           .exp_avg_sq = range.exp_avg_sq,
-           .copy = range.rounded,
-           .gradient_scale = clip_scale_,
-           .learning_rate = learning_rate,
-           .beta1 = spec_.beta1,
-           .beta2 = spec_.beta2,
-           .eps = spec_.eps,
-           .weight_decay = range.parameter->parameter.decays ? spec_.weight_decay : 0.0,
-           .step = step},
-          compute);
+  for (auto& update : updates_) {
+    update.learning_rate = learning_rate;
+    update.step = step;
+    adamw(update, compute);
   }
   share_weights(compute);
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/adamw.hpp"
 #include "runtime/comm/communicator.hpp"
 #include "runtime/model/parameter_set.hpp"
 
@@ -76,6 +77,7 @@ class ShardedAdamW {
   };
   void add_buckets(const FlatParameters& flat, std::int64_t largest);
   void add_bucket(const FlatParameters& flat, std::int64_t begin, std::int64_t count);
+  AdamW update_of(const OwnedRange& range) const;
   void reduce(Bucket& bucket, Stream& compute);
   void share_weights(Stream& compute);
 
@@ -84,6 +86,9 @@ class ShardedAdamW {
   std::vector<Buffer> buffers_;
   std::vector<Bucket> buckets_;
   std::vector<OwnedRange> owned_;
+  // The owned ranges without what differs from step to step, those that lie side by side and decay alike as
+  // one: a parameter can be as small as a norm's weight, and every update is a launch.
+  std::vector<AdamW> updates_;
   Tensor clip_scale_;  // [1] float32; without memory: nothing is clipped
 };
 
