@@ -41,11 +41,16 @@ std::string quoted(std::string_view text) {
 
 std::string value_text(const FieldValue& value) {
   if (const auto* text = std::get_if<std::string>(&value)) return quoted(*text);
-  const auto* texts = std::get_if<std::vector<std::string>>(&value);
-  if (texts == nullptr) return to_string(value);
   std::vector<std::string> parts;
-  for (const auto& each : *texts)
-    parts.push_back(quoted(each));
+  if (const auto* lists = std::get_if<std::vector<std::vector<std::string>>>(&value)) {
+    for (const auto& each : *lists)
+      parts.push_back(value_text(each));
+  } else if (const auto* texts = std::get_if<std::vector<std::string>>(&value)) {
+    for (const auto& each : *texts)
+      parts.push_back(quoted(each));
+  } else {
+    return to_string(value);
+  }
   return fmt::format("[{}]", fmt::join(parts, ", "));
 }
 
@@ -119,6 +124,10 @@ std::string type_text(const Field& field) {
       return "list of numbers";
     case FieldType::kTexts:
       return "list of texts";
+    case FieldType::kRealLists:
+      return "list of lists of numbers";
+    case FieldType::kTextLists:
+      return "list of lists of texts";
   }
   return "";
 }

@@ -17,8 +17,9 @@ std::vector<Field> all_fields() {
   std::vector<Field> all;
   for (const auto part :
        {declared::run_fields, declared::model_fields, declared::expert_fields,
-        declared::norm_fields, declared::data_fields, declared::train_fields,
-        declared::phase_fields, declared::learning_rate_fields, declared::optimizer_fields,
+        declared::norm_fields, declared::data_fields, declared::source_fields,
+        declared::train_fields, declared::phase_fields, declared::phase_mix_fields,
+        declared::phase_layout_fields, declared::learning_rate_fields, declared::optimizer_fields,
         declared::layout_fields, declared::parallel_fields, declared::operation_fields,
         declared::sample_fields}) {
     const auto fields = part();
@@ -39,10 +40,42 @@ bool below(std::string_view name, std::string_view section, std::string_view& re
   return true;
 }
 
+template <class T>
+std::string text_of(const T& value) {
+  if constexpr (std::is_same_v<T, std::int64_t>) {
+    return std::to_string(value);
+  } else if constexpr (std::is_same_v<T, double>) {
+    return real_text(value);
+  } else if constexpr (std::is_same_v<T, std::string>) {
+    return value;
+  } else {
+    std::vector<std::string> texts;
+    for (const auto& each : value)
+      texts.push_back(text_of(each));
+    return fmt::format("[{}]", fmt::join(texts, ", "));
+  }
+}
+
 }  // namespace
 
 bool is_list(FieldType type) noexcept {
-  return type == FieldType::kIntegers || type == FieldType::kReals || type == FieldType::kTexts;
+  return type == FieldType::kIntegers || type == FieldType::kReals || type == FieldType::kTexts ||
+         type == FieldType::kRealLists || type == FieldType::kTextLists;
+}
+
+FieldType element_type(FieldType type) noexcept {
+  switch (type) {
+    case FieldType::kIntegers:
+      return FieldType::kInteger;
+    case FieldType::kReals:
+      return FieldType::kReal;
+    case FieldType::kRealLists:
+      return FieldType::kReals;
+    case FieldType::kTextLists:
+      return FieldType::kTexts;
+    default:
+      return FieldType::kText;
+  }
 }
 
 bool Range::contains(double value) const noexcept {
@@ -104,25 +137,19 @@ std::string real_text(double value) {
   return {buffer.data(), end.ptr};
 }
 
+std::size_t list_length(const FieldValue& value) noexcept {
+  return std::visit(
+      []<class T>(const T& held) -> std::size_t {
+        if constexpr (std::is_arithmetic_v<T> || std::is_same_v<T, std::string>)
+          return 0;
+        else
+          return held.size();
+      },
+      value);
+}
+
 std::string to_string(const FieldValue& value) {
-  struct Text {
-    std::string operator()(std::int64_t number) const { return std::to_string(number); }
-    std::string operator()(double number) const { return real_text(number); }
-    std::string operator()(const std::string& text) const { return text; }
-    std::string operator()(const std::vector<std::int64_t>& list) const {
-      return fmt::format("[{}]", fmt::join(list, ", "));
-    }
-    std::string operator()(const std::vector<double>& list) const {
-      std::vector<std::string> texts;
-      for (const double each : list)
-        texts.push_back(real_text(each));
-      return fmt::format("[{}]", fmt::join(texts, ", "));
-    }
-    std::string operator()(const std::vector<std::string>& list) const {
-      return fmt::format("[{}]", fmt::join(list, ", "));
-    }
-  };
-  return std::visit(Text{}, value);
+  return std::visit([](const auto& held) { return text_of(held); }, value);
 }
 
 }  // namespace fulgur

@@ -16,7 +16,17 @@ namespace fulgur {
 // A recipe field is declared once, in fields.cpp. Reading recipes, defaults, range errors, did-you-mean,
 // the JSON of a Job, the identity of a run and docs/recipe_reference.md all come from that declaration.
 
-enum class FieldType { kInteger, kReal, kText, kChoice, kIntegers, kReals, kTexts };
+enum class FieldType {
+  kInteger,
+  kReal,
+  kText,
+  kChoice,
+  kIntegers,
+  kReals,
+  kTexts,
+  kRealLists,
+  kTextLists
+};
 
 // What a number counts, and so which units may follow it in a recipe.
 enum class Unit {
@@ -40,8 +50,10 @@ enum class Presence {
 };
 
 // A choice is the text of its enumerator.
-using FieldValue = std::variant<std::int64_t, double, std::string, std::vector<std::int64_t>,
-                                std::vector<double>, std::vector<std::string>>;
+using FieldValue =
+    std::variant<std::int64_t, double, std::string, std::vector<std::int64_t>, std::vector<double>,
+                 std::vector<std::string>, std::vector<std::vector<double>>,
+                 std::vector<std::vector<std::string>>>;
 
 // How to reach a field in a Job.
 struct FieldAccess {
@@ -63,6 +75,8 @@ struct Range {
 };
 
 bool is_list(FieldType type) noexcept;
+// The type of a list's elements, which may be lists themselves. `type` is a list.
+FieldType element_type(FieldType type) noexcept;
 
 struct Field {
   std::string_view name;  // "optimizer.learning_rate.peak"
@@ -97,6 +111,9 @@ std::string to_string(const Range& range);
 
 // The shortest text that reads back as the same number.
 std::string real_text(double value);
+
+// How many elements a list has; 0 for a value that is no list.
+std::size_t list_length(const FieldValue& value) noexcept;
 
 // As it stands in a recipe or a message.
 std::string to_string(const FieldValue& value);

@@ -72,10 +72,21 @@ enum class AttentionKind { kLightning, kSoftmax };
 // The kind of attention in layer `layer`, 0 <= layer < model.layers.
 AttentionKind attention_kind(const ModelSpec& model, std::int64_t layer);
 
-// The text to train on.
+// Named texts side by side, of which training takes samples by weight: a list for each of their values, all
+// of one length (recipes/data_sources.hpp).
+struct DataSourcesSpec {
+  std::vector<std::string> name;
+  std::vector<std::vector<std::string>> files;  // as DataSpec::files
+  std::vector<double> weight;                   // where no phase gives a mix; only ratios count
+
+  friend bool operator==(const DataSourcesSpec&, const DataSourcesSpec&) = default;
+};
+
+// The text to train on: either files, or sources.
 struct DataSpec {
   std::string tokenizer = "bytes";
-  std::vector<std::string> files;    // text files; absolute, sorted and without patterns in a Job
+  std::vector<std::string> files;  // text files; absolute, sorted and without patterns in a Job
+  DataSourcesSpec sources;
   std::vector<std::string> exclude;  // patterns of files to leave out; in a Job they are left out
   std::string document_separator;    // a line that ends a document; empty: one document a file
 
@@ -94,6 +105,13 @@ struct TrainSpec {
   friend bool operator==(const TrainSpec&, const TrainSpec&) = default;
 };
 
+// The layouts of phases; 0: as before.
+struct PhaseLayouts {
+  std::vector<std::int64_t> pp, dp, cp, tp, ep, etp;
+
+  friend bool operator==(const PhaseLayouts&, const PhaseLayouts&) = default;
+};
+
 // Stretches of training after the first, which is as TrainSpec says: a list for each of their values, all of
 // one length (recipes/phases.hpp).
 struct PhasesSpec {
@@ -102,6 +120,16 @@ struct PhasesSpec {
   std::vector<std::int64_t> batch;            // 0: as before
   std::vector<std::int64_t> micro_batch;      // 0: as before
   std::vector<double> learning_rate;          // at the beginning; -1: not given
+  std::vector<double> rope_base;              // 0: as before
+  // Weights of the sources, one for each (recipes/data_mix.hpp). The mix goes in a straight line from
+  // mix_from to mix over mix_over tokens.
+  std::vector<std::vector<double>> mix;       // empty: as before
+  std::vector<std::vector<double>> mix_from;  // empty: as at the end of the phase before
+  std::vector<std::int64_t> mix_over;         // tokens
+  // Shares of all samples that sources take from addition_from tokens on, until the phase ends.
+  std::vector<std::vector<double>> addition;  // empty: none
+  std::vector<std::int64_t> addition_from;    // tokens seen; 0: the last fifth of the phase
+  PhaseLayouts layout;
 
   friend bool operator==(const PhasesSpec&, const PhasesSpec&) = default;
 };

@@ -26,6 +26,12 @@ json::value to_value(const FieldValue& value) {
       texts.emplace_back(real_text(each));
     return texts;
   }
+  if (const auto* lists = std::get_if<std::vector<std::vector<double>>>(&value)) {
+    json::array arrays;
+    for (const auto& each : *lists)
+      arrays.push_back(to_value(each));
+    return arrays;
+  }
   return std::visit([](const auto& plain) { return json::value_from(plain); }, value);
 }
 
@@ -35,6 +41,13 @@ double real_from(const json::string& text) {
   const auto [stop, error] = std::from_chars(text.data(), end, value);
   if (error != std::errc() || stop != end) throw std::invalid_argument("not a real number");
   return value;
+}
+
+std::vector<double> reals_from(const json::array& texts) {
+  std::vector<double> reals;
+  for (const auto& each : texts)
+    reals.push_back(real_from(each.as_string()));
+  return reals;
 }
 
 FieldValue from_value(FieldType type, const json::value& value) {
@@ -48,14 +61,18 @@ FieldValue from_value(FieldType type, const json::value& value) {
       return json::value_to<std::string>(value);
     case FieldType::kIntegers:
       return json::value_to<std::vector<std::int64_t>>(value);
-    case FieldType::kReals: {
-      std::vector<double> reals;
-      for (const auto& each : value.as_array())
-        reals.push_back(real_from(each.as_string()));
-      return reals;
-    }
+    case FieldType::kReals:
+      return reals_from(value.as_array());
     case FieldType::kTexts:
       return json::value_to<std::vector<std::string>>(value);
+    case FieldType::kRealLists: {
+      std::vector<std::vector<double>> lists;
+      for (const auto& each : value.as_array())
+        lists.push_back(reals_from(each.as_array()));
+      return lists;
+    }
+    case FieldType::kTextLists:
+      return json::value_to<std::vector<std::vector<std::string>>>(value);
   }
   throw std::invalid_argument("a field without a type");
 }

@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numbers>
+
+#include "recipes/fields.hpp"
 
 namespace fulgur {
 namespace {
@@ -41,6 +42,38 @@ TrainSpec train_of_phase(const Job& job, std::size_t phase) {
   return train;
 }
 
+Layout layout_of_phase(const Job& job, std::size_t phase) {
+  auto layout = job.layout;
+  const auto& given = job.phases.layout;
+  const auto take = [](int& axis, std::int64_t size) {
+    if (size != 0) axis = static_cast<int>(size);
+  };
+  for (std::size_t i = 0; i < phase; ++i) {
+    take(layout.pp, given.pp[i]);
+    take(layout.dp, given.dp[i]);
+    take(layout.cp, given.cp[i]);
+    take(layout.tp, given.tp[i]);
+    take(layout.ep, given.ep[i]);
+    take(layout.etp, given.etp[i]);
+  }
+  return layout;
+}
+
+double rope_base_of_phase(const Job& job, std::size_t phase) {
+  for (auto i = phase; i > 0; --i) {
+    if (job.phases.rope_base[i - 1] != 0) return job.phases.rope_base[i - 1];
+  }
+  return job.model.rope_base;
+}
+
+Job job_of_phase(const Job& job, std::size_t phase) {
+  auto made = job;
+  made.train = train_of_phase(job, phase);
+  made.layout = layout_of_phase(job, phase);
+  made.model.rope_base = rope_base_of_phase(job, phase);
+  return made;
+}
+
 double learning_rate(const Job& job, std::int64_t tokens) {
   const auto& phases = job.phases;
   std::optional<std::size_t> before, after;
@@ -67,26 +100,57 @@ std::optional<std::int64_t> phase_rates_begin(const Job& job) {
   return std::nullopt;
 }
 
-std::int64_t tokens_of_steps(const Job& job, std::int64_t steps) {
+namespace {
+
+// Goes through `steps` steps from the start: the tokens they see, and the stretch of the last of them.
+struct Walk {
   std::int64_t tokens = 0;
+  std::size_t phase = 0;
+};
+Walk walk(const Job& job, std::int64_t steps) {
+  Walk walk;
   for (std::size_t phase = 0; phase <= job.phases.from.size() && steps > 0; ++phase) {
     const auto train = train_of_phase(job, phase);
     const auto each = train.batch * train.sequence_length;
     auto here = steps;
     if (phase < job.phases.from.size()) {
-      const auto left = std::max<std::int64_t>(job.phases.from[phase] - tokens, 0);
+      const auto left = std::max<std::int64_t>(job.phases.from[phase] - walk.tokens, 0);
       here = std::min(steps, (left + each - 1) / each);
     }
-    tokens += here * each;
+    walk.tokens += here * each;
     steps -= here;
+    if (here > 0) walk.phase = phase;
   }
-  return tokens;
+  return walk;
 }
 
-bool phases_have_one_length(const PhasesSpec& phases) {
-  const auto length = phases.from.size();
-  return phases.sequence_length.size() == length && phases.batch.size() == length &&
-         phases.micro_batch.size() == length && phases.learning_rate.size() == length;
+}  // namespace
+
+std::int64_t tokens_of_steps(const Job& job, std::int64_t steps) {
+  return walk(job, steps).tokens;
+}
+
+std::size_t phase_of_step(const Job& job, std::int64_t step) {
+  return walk(job, step).phase;
+}
+
+Job job_of_step(const Job& job, std::int64_t step) {
+  return job_of_phase(job, phase_of_step(job, step));
+}
+
+std::vector<std::string_view> phase_field_names() {
+  std::vector<std::string_view> names;
+  for (const auto& field : fields()) {
+    if (field.name.starts_with("phases.")) names.push_back(field.name);
+  }
+  return names;
+}
+
+bool phases_have_one_length(const Job& job) {
+  const auto names = phase_field_names();
+  return std::all_of(names.begin(), names.end(), [&](std::string_view name) {
+    return list_length(find_field(name)->access.get(job)) == job.phases.from.size();
+  });
 }
 
 }  // namespace fulgur

@@ -82,6 +82,10 @@ json::object type_schema(const Field& field) {
       return list_of(number_schema(field, false));
     case FieldType::kTexts:
       return list_of(text_schema());
+    case FieldType::kRealLists:
+      return list_of(list_of(number_schema(field, false)));
+    case FieldType::kTextLists:
+      return list_of(list_of(text_schema()));
   }
   return {};
 }
@@ -125,28 +129,49 @@ Section section(const std::string& name) {
   return made;
 }
 
-// A list of phases, or the lists of their values.
-json::object phases_schema(json::object columns) {
-  json::object phase;
-  for (const auto& [key, column] : columns.at("properties").as_object()) {
-    phase[key] = column.at("items");
-    phase[key].as_object()["description"] = column.at("description");
+// Weights of sources by their names.
+json::object by_name(json::object numbers) {
+  return {{"type", "object"}, {"additionalProperties", std::move(numbers)}};
+}
+
+// An element of a list of mappings, whose fields are `columns` as lists.
+json::object record_schema(const std::string& section, const json::object& columns) {
+  json::object record;
+  for (const auto& [key, column] : columns) {
+    const auto name = fmt::format("{}.{}", section, std::string_view(key));
+    const auto* field = find_field(name);
+    if (field == nullptr) {
+      record[key] = {{"type", {"object", "null"}},
+                     {"properties", record_schema(name, column.at("properties").as_object())},
+                     {"additionalProperties", false}};
+      continue;
+    }
+    const auto& items = column.at("items").as_object();
+    record[key] = items;
+    if (field->access.type == FieldType::kRealLists)
+      record[key] = {{"anyOf", {items, by_name(items.at("items").as_object())}}};
+    record[key].as_object()["description"] = column.at("description");
   }
-  const json::object list = {{"type", "array"},
-                             {"items", json::object{{"type", "object"},
-                                                    {"properties", std::move(phase)},
-                                                    {"required", {"from"}},
-                                                    {"additionalProperties", false}}}};
-  columns["type"] = {"object", "null", "array"};
-  columns["items"] = list.at("items");
-  return columns;
+  return record;
+}
+
+// A list of mappings, or the lists of their values.
+void add_records(const std::string& section, json::array required, json::value& columns) {
+  auto& schema = columns.as_object();
+  schema["type"] = {"object", "null", "array"};
+  schema["items"] = {{"type", "object"},
+                     {"properties", record_schema(section, schema["properties"].as_object())},
+                     {"required", std::move(required)},
+                     {"additionalProperties", false}};
 }
 
 }  // namespace
 
 std::string recipe_schema() {
   auto whole = section("");
-  whole.properties["phases"] = phases_schema(std::move(whole.properties["phases"].as_object()));
+  add_records("phases", {"from"}, whole.properties["phases"]);
+  add_records("data.sources", {"name", "files"},
+              whole.properties["data"].at("properties").at("sources"));
   whole.properties["extends"] = {
       {"description", "Recipes that this one changes, relative to this file."},
       {"anyOf",

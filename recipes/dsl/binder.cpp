@@ -7,7 +7,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "recipes/dsl/phase_list.hpp"
+#include "recipes/dsl/record_list.hpp"
 #include "recipes/dsl/scalar.hpp"
 #include "recipes/dsl/secrets.hpp"
 #include "recipes/dsl/suggest.hpp"
@@ -46,6 +46,10 @@ std::string_view wanted(FieldType type) {
       return "a list of numbers";
     case FieldType::kTexts:
       return "a list of texts";
+    case FieldType::kRealLists:
+      return "a list of lists of numbers";
+    case FieldType::kTextLists:
+      return "a list of lists of texts";
   }
   return "a value";
 }
@@ -130,24 +134,33 @@ void Binder::collect_at(const std::string& name, const YamlPointer& node, const 
     values_.insert_or_assign(name, node);
     positions_.insert_or_assign(name, node->kind == Kind::kNull ? at : node->position);
     if (node->items.size() > kMaxListItems) return;  // refused where it is converted
-    for (std::size_t i = 0; i < node->items.size(); ++i)
-      positions_.insert_or_assign(fmt::format("{}[{}]", name, i), node->items[i]->position);
+    for (std::size_t i = 0; i < node->items.size(); ++i) {
+      const auto& item = *node->items[i];
+      const auto item_name = fmt::format("{}[{}]", name, i);
+      positions_.insert_or_assign(item_name, item.position);
+      for (std::size_t j = 0; j < std::min(item.items.size(), kMaxListItems); ++j)
+        positions_.insert_or_assign(fmt::format("{}[{}]", item_name, j), item.items[j]->position);
+    }
     return;
   }
   positions_.insert_or_assign(name, at);
-  if (name == "phases" && node->kind == Kind::kList) {
-    const auto columns = phase_columns(*node, problems_);
-    if (columns != nullptr) return collect_entries(name, *columns);
+  if (is_record_list(name) && node->kind == Kind::kList) {
+    const auto columns = record_columns(name, *node, source_names_, problems_);
+    if (columns != nullptr) {
+      if (!source_names_) leave_out_mixes();
+      return collect_entries(name, *columns);
+    }
     unknown_.insert(name);
     return;
   }
   if (node->kind == Kind::kMap) return collect_entries(name, *node);
   if (node->kind == Kind::kNull) return;  // a section with nothing in it
   unknown_.insert(name);
-  report("E0109",
-         fmt::format("`{}` must be a {}, not {}", name,
-                     name == "phases" ? "list of mappings" : "mapping of keys", describe(*node)),
-         node->position, fmt::format("keys: {}", fmt::join(keys_of(name), ", ")));
+  report(
+      "E0109",
+      fmt::format("`{}` must be a {}, not {}", name,
+                  is_record_list(name) ? "list of mappings" : "mapping of keys", describe(*node)),
+      node->position, fmt::format("keys: {}", fmt::join(keys_of(name), ", ")));
 }
 
 void Binder::report(const char* code, std::string message, const Position& at, std::string help) {
@@ -179,7 +192,15 @@ Position Binder::section_position(std::string_view name) const {
   return start_;
 }
 
+// Where the names of the sources are wrong, nothing is said about mixes.
+void Binder::leave_out_mixes() {
+  for (const auto& field : fields()) {
+    if (field.access.type == FieldType::kRealLists) unknown_.emplace(field.name);
+  }
+}
+
 void Binder::bind(const YamlNode& root) {
+  source_names_ = written_source_names(root);
   collect_entries("", root);
   for (const auto& field : fields())
     bind_field(field);
@@ -212,7 +233,7 @@ ExpressionValue Binder::value_of(const Field& field) {
 }
 
 void Binder::bind_given(const Field& field, const YamlPointer& node) {
-  const auto value = convert(field, node);
+  const auto value = convert(field, field.access.type, node);
   if (!value) {
     unknown_.emplace(field.name);
     return;
@@ -229,11 +250,11 @@ void Binder::bind_given(const Field& field, const YamlPointer& node) {
 }
 
 void Binder::bind_left_out(const Field& field) {
-  if (field.presence == Presence::kDefault) return;
   if (is_unknown(field.name)) {
     unknown_.emplace(field.name);
     return;
   }
+  if (field.presence == Presence::kDefault) return;
   if (field.presence == Presence::kRequired) {
     report("E0108", fmt::format("`{}` is missing", field.name), section_position(field.name),
            std::string(field.help));
@@ -261,9 +282,9 @@ void Binder::bind_left_out(const Field& field) {
   }
 }
 
-std::optional<FieldValue> Binder::convert(const Field& field, const YamlPointer& node) {
-  const auto type = field.access.type;
-  if (is_list(type)) return convert_list(field, *node);
+std::optional<FieldValue> Binder::convert(const Field& field, FieldType type,
+                                          const YamlPointer& node) {
+  if (is_list(type)) return convert_list(field, type, *node);
   return convert_scalar(field, type, node);
 }
 
@@ -306,8 +327,8 @@ std::optional<FieldValue> Binder::convert_scalar(const Field& field, FieldType t
   return std::nullopt;
 }
 
-std::optional<FieldValue> Binder::convert_list(const Field& field, const YamlNode& node) {
-  const auto type = field.access.type;
+std::optional<FieldValue> Binder::convert_list(const Field& field, FieldType type,
+                                               const YamlNode& node) {
   if (node.kind != Kind::kList) {
     report("E0109",
            fmt::format("`{}` must be {}, not {}", field.name, wanted(type), describe(node)),
@@ -321,13 +342,17 @@ std::optional<FieldValue> Binder::convert_list(const Field& field, const YamlNod
            node.position, "");
     return std::nullopt;
   }
-  switch (field.access.type) {
+  switch (type) {
     case FieldType::kIntegers:
-      return convert_items<std::int64_t>(field, FieldType::kInteger, node);
+      return convert_items<std::int64_t>(field, type, node);
     case FieldType::kReals:
-      return convert_items<double>(field, FieldType::kReal, node);
+      return convert_items<double>(field, type, node);
+    case FieldType::kRealLists:
+      return convert_items<std::vector<double>>(field, type, node);
+    case FieldType::kTextLists:
+      return convert_items<std::vector<std::string>>(field, type, node);
     default:
-      return convert_items<std::string>(field, FieldType::kText, node);
+      return convert_items<std::string>(field, type, node);
   }
 }
 
@@ -337,7 +362,7 @@ std::optional<FieldValue> Binder::convert_items(const Field& field, FieldType ty
   std::vector<T> values;
   for (const auto& item : node.items) {
     if (problems_.full()) return std::nullopt;
-    auto value = convert_scalar(field, type, item);
+    auto value = convert(field, element_type(type), item);
     if (value) values.push_back(std::get<T>(*std::move(value)));
   }
   if (values.size() != node.items.size()) return std::nullopt;

@@ -49,10 +49,12 @@ class Binder {
   void bind_given(const Field& field, const YamlPointer& node);
   void bind_left_out(const Field& field);
   ExpressionValue value_of(const Field& field);
-  std::optional<FieldValue> convert(const Field& field, const YamlPointer& node);
+  void leave_out_mixes();
+  // Of the field, or of an element of it.
+  std::optional<FieldValue> convert(const Field& field, FieldType type, const YamlPointer& node);
   std::optional<FieldValue> convert_scalar(const Field& field, FieldType type,
                                            const YamlPointer& node);
-  std::optional<FieldValue> convert_list(const Field& field, const YamlNode& node);
+  std::optional<FieldValue> convert_list(const Field& field, FieldType type, const YamlNode& node);
   template <class T>
   std::optional<FieldValue> convert_items(const Field& field, FieldType type, const YamlNode& node);
 
@@ -60,6 +62,7 @@ class Binder {
   Position start_;
   Positions positions_;
   std::map<std::string, YamlPointer, std::less<>> values_;
+  std::optional<std::vector<std::string>> source_names_;
   FieldNames bound_;
   FieldNames unknown_;
   Problems problems_;

@@ -53,22 +53,36 @@ class PositionFinder {
   FieldNames seen_;
 };
 
-// Returns false when there is something wrong with them.
-bool resolve_data_files(const Positions& positions, Binder& binder) {
-  auto& data = binder.job().data;
-  if (binder.unknown().contains("data.files") || binder.unknown().contains("data.exclude"))
-    return false;
+// Replaces the patterns of a list of files, whose field or element is `name`, by the files that they match.
+void find_files(const std::string& name, std::vector<std::string>& files,
+                const Positions& positions, Binder& binder) {
   std::vector<FilePattern> patterns;
-  for (std::size_t i = 0; i < data.files.size(); ++i) {
-    const auto& at = positions.at(fmt::format("data.files[{}]", i));
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    const auto& at = positions.at(fmt::format("{}[{}]", name, i));
     const auto folder = at.source == kCommandLine
                             ? std::filesystem::current_path()
                             : std::filesystem::absolute(at.source.str()).parent_path();
-    patterns.push_back({data.files[i], folder, at});
+    patterns.push_back({files[i], folder, at});
   }
-  const auto problems = binder.problems().size();
-  data.files = find_data_files(patterns, data.exclude, binder.problems());
-  return binder.problems().size() == problems;
+  files = find_data_files(patterns, binder.job().data.exclude, binder.problems());
+}
+
+// Of data.files and of every source. Fields with something wrong become unknown.
+void find_all_files(const Positions& positions, Binder& binder, FieldNames& unknown) {
+  auto& data = binder.job().data;
+  for (const char* name : {"data.files", "data.sources.files"}) {
+    if (unknown.contains(name)) continue;
+    const auto problems = binder.problems().size();
+    if (unknown.contains("data.exclude")) {
+      unknown.emplace(name);
+    } else if (name == std::string_view("data.files")) {
+      find_files(name, data.files, positions, binder);
+    } else {
+      for (std::size_t i = 0; i < data.sources.files.size(); ++i)
+        find_files(fmt::format("{}[{}]", name, i), data.sources.files[i], positions, binder);
+    }
+    if (binder.problems().size() != problems) unknown.emplace(name);
+  }
 }
 
 }  // namespace
@@ -94,8 +108,7 @@ LoadedRecipe load_recipe(const std::filesystem::path& path,
   binder.bind(*tree);
   auto provenance = binder.provenance();
   auto unknown = binder.unknown();
-  if (data == DataFiles::kFind && !resolve_data_files(provenance.positions, binder))
-    unknown.emplace("data.files");
+  if (data == DataFiles::kFind) find_all_files(provenance.positions, binder, unknown);
   auto& problems = binder.problems();
   for (auto& broken : to_diagnostics(violations(binder.job(), unknown), provenance))
     problems.add(std::move(broken));

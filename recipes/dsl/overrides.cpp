@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "recipes/dsl/layers.hpp"
+#include "recipes/dsl/record_list.hpp"
 #include "recipes/dsl/suggest.hpp"
 #include "recipes/fields.hpp"
 
@@ -104,27 +105,43 @@ YamlPointer value_of(const Override& each) {
   return type == FieldType::kTexts ? make_node(Kind::kList, "", {scalar}, each.position) : scalar;
 }
 
-// The value below mappings for all parts of its name.
-YamlPointer layer(const Override& each) {
-  auto node = value_of(each);
-  for (std::string_view name = each.name; !name.empty();) {
+// A value below mappings for all parts of its name.
+YamlPointer layer(std::string_view name, YamlPointer node, const Position& position) {
+  while (!name.empty()) {
     const auto dot = name.rfind('.');
     auto map = std::make_shared<YamlNode>();
     map->kind = Kind::kMap;
-    map->position = each.position;
-    map->entries.push_back({std::string(name.substr(dot + 1)), each.position, std::move(node)});
+    map->position = position;
+    map->entries.push_back({std::string(name.substr(dot + 1)), position, std::move(node)});
     node = std::move(map);
     name = dot == std::string_view::npos ? "" : name.substr(0, dot);
   }
   return node;
 }
 
-YamlPointer applied(const YamlPointer& root, const std::string& argument) {
+// Where the name lies in a section that is written as a list of mappings, that section with its fields as
+// lists, so that one of them can be set.
+YamlPointer with_columns(const YamlPointer& root, const Override& each) {
+  std::string_view section = each.name;
+  while (!section.empty() && !is_record_list(section))
+    section =
+        section.substr(0, section.find('.') == std::string_view::npos ? 0 : section.rfind('.'));
+  const auto list = section.empty() || section == each.name ? nullptr : find_value(root, section);
+  if (list == nullptr || list->kind != Kind::kList) return root;
+  Problems problems;
+  const auto columns =
+      record_columns(std::string(section), *list, written_source_names(*root), problems);
+  if (columns == nullptr) throw RecipeError(problems.take());
+  return merged(root, layer(section, columns, list->position));
+}
+
+YamlPointer applied(const YamlPointer& written, const std::string& argument) {
   const auto each = parsed(argument);
   check_name(each);
+  const auto root = each.action == Action::kRemove ? written : with_columns(written, each);
   const auto there = find_value(root, each.name);
   if (each.action != Action::kRemove && is_section(each.name) && !each.value.starts_with('{') &&
-      !(each.name == "phases" && each.value.starts_with('[')))
+      !(is_record_list(each.name) && each.value.starts_with('[')))
     refuse(
         "E0109",
         fmt::format("`{}` must be a mapping of keys, not `{}`", each.name, shortened(each.value)),
@@ -132,7 +149,8 @@ YamlPointer applied(const YamlPointer& root, const std::string& argument) {
   if (each.action == Action::kAdd && there != nullptr)
     refuse("E0123", fmt::format("the recipe gives `{}` already", each.name),
            {each.position, there->position}, fmt::format("{}=... replaces it", each.name));
-  if (each.action != Action::kRemove) return merged(root, layer(each));
+  if (each.action != Action::kRemove)
+    return merged(root, layer(each.name, value_of(each), each.position));
   if (there == nullptr)
     refuse("E0123", fmt::format("the recipe does not give `{}`", each.name), {each.position},
            "~ takes away what a recipe gives");

@@ -17,7 +17,8 @@ constexpr std::size_t kLongestKey = 64;  // a longer one is no misspelling of ou
 // The dotted name of a field or section whose last part is `key`.
 std::string elsewhere(std::string_view key) {
   for (const auto& field : fields()) {
-    if (field.name.starts_with("phases.")) continue;  // they repeat keys of others
+    // These repeat keys of others.
+    if (field.name.starts_with("phases.") || field.name.starts_with("data.sources.")) continue;
     for (auto end = field.name.find('.');; end = field.name.find('.', end + 1)) {
       const auto name = field.name.substr(0, end);
       if (name.substr(name.rfind('.') + 1) == key) return std::string(name);

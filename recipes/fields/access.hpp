@@ -64,6 +64,10 @@ constexpr FieldType type_of() {
     return FieldType::kIntegers;
   else if constexpr (std::same_as<T, std::vector<double>>)
     return FieldType::kReals;
+  else if constexpr (std::same_as<T, std::vector<std::vector<double>>>)
+    return FieldType::kRealLists;
+  else if constexpr (std::same_as<T, std::vector<std::vector<std::string>>>)
+    return FieldType::kTextLists;
   else
     return FieldType::kTexts;
 }

@@ -10,10 +10,9 @@ std::vector<Field> data_fields() {
        .help = "bytes: every byte is a token and 256 ends a document, a vocabulary of 257."},
       {.name = "data.files",
        .access = kMember<&Job::data, &DataSpec::files>,
-       .presence = kRequired,
        .help =
            "Text files or patterns of them (*, ?, [...]), relative to the recipe's folder (on the "
-           "command line: to the current one)."},
+           "command line: to the current one). Either they or data.sources."},
       {.name = "data.exclude",
        .access = kMember<&Job::data, &DataSpec::exclude>,
        .help = "Patterns of files to leave out: of the name, or with a / of the whole path."},
@@ -21,6 +20,25 @@ std::vector<Field> data_fields() {
        .access = kMember<&Job::data, &DataSpec::document_separator>,
        .category = kIdentity,
        .help = "A line that ends a document; empty: every file is one document."},
+  };
+}
+
+std::vector<Field> source_fields() {
+  return {
+      {.name = "data.sources.name",
+       .access = kMember<&Job::data, &DataSpec::sources, &DataSourcesSpec::name>,
+       .category = kIdentity,
+       .help = "What mixes call the source, and checkpoints its position in it."},
+      {.name = "data.sources.files",
+       .access = kMember<&Job::data, &DataSpec::sources, &DataSourcesSpec::files>,
+       .help = "The source's text files or patterns of them, as in data.files."},
+      {.name = "data.sources.weight",
+       .access = kMember<&Job::data, &DataSpec::sources, &DataSourcesSpec::weight>,
+       .range = kNotNegative,
+       .category = kIdentity,
+       .help =
+           "The source's part of the samples, where no phase gives a mix: in ratio to the sum of "
+           "all weights. In a list of sources 1 unless given."},
   };
 }
 

@@ -11,7 +11,7 @@ namespace fulgur {
 namespace {
 
 std::optional<Finding> columns_have_one_length(const Job& job) {
-  if (phases_have_one_length(job.phases)) return std::nullopt;
+  if (phases_have_one_length(job)) return std::nullopt;
   return Finding{"E0281", "the lists of phases have different lengths",
                  "write phases as a list of mappings, or one value for each phase in every list"};
 }
@@ -29,13 +29,28 @@ std::optional<Finding> phases_follow_each_other(const Job& job) {
   return std::nullopt;
 }
 
+// Of the fields that default to 0, or to an empty list, that is anything else.
+bool is_given(const FieldValue& column, std::size_t i) {
+  if (const auto* integers = std::get_if<std::vector<std::int64_t>>(&column))
+    return (*integers)[i] != 0;
+  if (const auto* reals = std::get_if<std::vector<double>>(&column)) return (*reals)[i] != 0;
+  const auto* lists = std::get_if<std::vector<std::vector<double>>>(&column);
+  return lists != nullptr && !(*lists)[i].empty();
+}
+
+bool changes_something(const Job& job, std::size_t i) {
+  if (job.phases.learning_rate[i] != -1) return true;
+  for (const auto& name : phase_field_names()) {
+    if (name == "phases.from" || name == "phases.learning_rate") continue;
+    if (is_given(find_field(name)->access.get(job), i)) return true;
+  }
+  return false;
+}
+
 std::optional<Finding> every_phase_changes_something(const Job& job) {
-  const auto& phases = job.phases;
-  if (!phases_have_one_length(phases)) return std::nullopt;
-  for (std::size_t i = 0; i < phases.from.size(); ++i) {
-    const bool nothing = phases.sequence_length[i] == 0 && phases.batch[i] == 0 &&
-                         phases.micro_batch[i] == 0 && phases.learning_rate[i] == -1;
-    if (nothing)
+  if (!phases_have_one_length(job)) return std::nullopt;
+  for (std::size_t i = 0; i < job.phases.from.size(); ++i) {
+    if (!changes_something(job, i))
       return Finding{"E0283",
                      fmt::format("phase {} changes nothing", i),
                      "take it out",
@@ -58,7 +73,7 @@ std::optional<Finding> rates_are_rates(const Job& job) {
 
 // What would be cut off has no effect, and so is a mistake.
 std::optional<Finding> schedule_ends_before_rates(const Job& job) {
-  if (!phases_have_one_length(job.phases)) return std::nullopt;
+  if (!phases_have_one_length(job)) return std::nullopt;
   const auto begin = phase_rates_begin(job);
   const auto& rate = job.optimizer.learning_rate;
   if (!begin) return std::nullopt;
@@ -83,21 +98,22 @@ std::optional<Finding> schedule_ends_before_rates(const Job& job) {
                  "let it end there, or give the rate in a later phase", std::move(fields)};
 }
 
+std::vector<std::string_view> with_phases(std::vector<std::string_view> others) {
+  auto names = phase_field_names();
+  names.insert(names.end(), others.begin(), others.end());
+  return names;
+}
+
 }  // namespace
 
 std::span<const Rule> phase_rules() {
   static const std::vector<Rule> kRules = {
-      {{"phases.from", "phases.sequence_length", "phases.batch", "phases.micro_batch",
-        "phases.learning_rate"},
-       columns_have_one_length},
+      {phase_field_names(), columns_have_one_length},
       {{"phases.from"}, phases_follow_each_other},
-      {{"phases.from", "phases.sequence_length", "phases.batch", "phases.micro_batch",
-        "phases.learning_rate"},
-       every_phase_changes_something},
+      {phase_field_names(), every_phase_changes_something},
       {{"phases.learning_rate"}, rates_are_rates},
-      {{"phases.learning_rate", "phases.from", "phases.sequence_length", "phases.batch",
-        "phases.micro_batch", "optimizer.learning_rate.warmup_tokens",
-        "optimizer.learning_rate.decay_from", "optimizer.learning_rate.decay_tokens"},
+      {with_phases({"optimizer.learning_rate.warmup_tokens", "optimizer.learning_rate.decay_from",
+                    "optimizer.learning_rate.decay_tokens"}),
        schedule_ends_before_rates},
   };
   return kRules;

@@ -28,6 +28,7 @@ struct Rule {
 std::span<const Rule> model_rules();
 std::span<const Rule> batch_rules();
 std::span<const Rule> phase_rules();
+std::span<const Rule> mix_rules();
 std::span<const Rule> layout_rules();
 std::span<const Rule> pipeline_rules();
 std::span<const Rule> data_rules();

@@ -13,14 +13,20 @@
 namespace fulgur {
 namespace {
 
-std::vector<double> numbers(const FieldValue& value) {
-  if (const auto* integer = std::get_if<std::int64_t>(&value))
-    return {static_cast<double>(*integer)};
-  if (const auto* real = std::get_if<double>(&value)) return {*real};
-  if (const auto* list = std::get_if<std::vector<std::int64_t>>(&value))
-    return {list->begin(), list->end()};
-  if (const auto* list = std::get_if<std::vector<double>>(&value)) return *list;
-  return {};
+// A number of a field, and where it stands: "phases.mix[1][0]".
+struct Number {
+  double value;
+  std::string name;
+};
+
+template <class T>
+void add_numbers(const T& value, const std::string& name, std::vector<Number>& numbers) {
+  if constexpr (std::is_arithmetic_v<T>) {
+    numbers.push_back({static_cast<double>(value), name});
+  } else if constexpr (!std::is_same_v<T, std::string>) {
+    for (std::size_t i = 0; i < value.size(); ++i)
+      add_numbers(value[i], fmt::format("{}[{}]", name, i), numbers);
+  }
 }
 
 std::string or_list(std::int64_t below, std::int64_t above) {
@@ -32,21 +38,34 @@ std::string or_list(std::int64_t below, std::int64_t above) {
 constexpr auto kPhaseFields = std::to_array<std::pair<std::string_view, std::string_view>>(
     {{"train.sequence_length", "phases.sequence_length"},
      {"train.batch", "phases.batch"},
-     {"train.micro_batch", "phases.micro_batch"}});
+     {"train.micro_batch", "phases.micro_batch"},
+     {"model.rope_base", "phases.rope_base"},
+     {"layout.pp", "phases.layout.pp"},
+     {"layout.dp", "phases.layout.dp"},
+     {"layout.cp", "phases.layout.cp"},
+     {"layout.tp", "phases.layout.tp"},
+     {"layout.ep", "phases.layout.ep"},
+     {"layout.etp", "phases.layout.etp"}});
 
-std::int64_t value_of(const Job& job, std::string_view field) {
-  return std::get<std::int64_t>(find_field(field)->access.get(job));
+FieldValue value_of(const Job& job, std::string_view field) {
+  return find_field(field)->access.get(job);
 }
 
-// Where a field of job.train gets its value from in a stretch: "phases.batch[1]".
+// Whether phase i gives the field: what it does not give is 0.
+bool gives(const FieldValue& column, std::size_t i) {
+  if (const auto* integers = std::get_if<std::vector<std::int64_t>>(&column))
+    return (*integers)[i] != 0;
+  return std::get<std::vector<double>>(column)[i] != 0;
+}
+
+// Where a field gets its value from in a stretch: "phases.batch[1]".
 std::string source_of(const Job& job, std::string_view field, std::size_t stretch) {
   const auto* names = std::find_if(kPhaseFields.begin(), kPhaseFields.end(),
                                    [&](const auto& each) { return each.first == field; });
   if (names == kPhaseFields.end()) return std::string(field);
-  const auto given =
-      std::get<std::vector<std::int64_t>>(find_field(names->second)->access.get(job));
+  const auto column = value_of(job, names->second);
   for (auto i = stretch; i > 0; --i) {
-    if (given[i - 1] != 0) return fmt::format("{}[{}]", names->second, i - 1);
+    if (gives(column, i - 1)) return fmt::format("{}[{}]", names->second, i - 1);
   }
   return std::string(field);
 }
@@ -68,11 +87,10 @@ class PhaseRules {
         std::none_of(kPhaseFields.begin(), kPhaseFields.end(), [&](const auto& each) {
           return skip_.contains(each.first) || skip_.contains(each.second);
         });
-    if (!known || skip_.contains("phases.from") || !phases_have_one_length(job_.phases)) return;
+    if (!known || skip_.contains("phases.from") || !phases_have_one_length(job_)) return;
     for (std::size_t stretch = 1; stretch <= job_.phases.from.size(); ++stretch) {
       if (found.size() >= Problems::kMost) return;
-      auto now = job_;
-      now.train = train_of_phase(job_, stretch);
+      auto now = job_of_phase(job_, stretch);
       for (const auto rules : all) {
         for (const auto& rule : rules)
           check(rule, now, stretch, found);
@@ -105,7 +123,7 @@ class PhaseRules {
 };
 
 std::vector<std::span<const Rule>> all_rules() {
-  return {model_rules(),    batch_rules(), phase_rules(),     layout_rules(),
+  return {model_rules(),    batch_rules(), phase_rules(),     mix_rules(), layout_rules(),
           pipeline_rules(), data_rules(),  optimizer_rules(), run_rules()};
 }
 
@@ -113,15 +131,16 @@ std::vector<std::span<const Rule>> all_rules() {
 
 std::vector<Violation> range_violations(const Field& field, const Job& job) {
   std::vector<Violation> broken;
-  const auto values = numbers(field.access.get(job));
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    if (field.range.contains(values[i])) continue;
+  std::vector<Number> numbers;
+  std::visit([&](const auto& value) { add_numbers(value, std::string(field.name), numbers); },
+             field.access.get(job));
+  for (auto& [value, name] : numbers) {
+    if (field.range.contains(value)) continue;
     const auto range = to_string(field.range);
-    const std::string name(field.name);
     broken.push_back({"E0111",
-                      fmt::format("{} = {}: it must be {}", name, real_text(values[i]),
+                      fmt::format("{} = {}: it must be {}", field.name, real_text(value),
                                   range.empty() ? "a finite number" : range),
-                      {is_list(field.access.type) ? fmt::format("{}[{}]", name, i) : name},
+                      {std::move(name)},
                       ""});
   }
   return broken;

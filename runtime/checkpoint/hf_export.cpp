@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "recipes/job_json.hpp"
+#include "recipes/phases.hpp"
 #include "runtime/checkpoint/hf.hpp"
 #include "runtime/checkpoint/reader.hpp"
 
@@ -160,7 +161,7 @@ std::vector<std::string> remarks_on(const ModelSpec& model) {
 
 Job job_of(const CheckpointReader& reader, const fs::path& checkpoint) {
   try {
-    return job_from_json(reader.manifest().job);
+    return job_of_step(job_from_json(reader.manifest().job), reader.manifest().step);
   } catch (const std::invalid_argument& error) {
     fail_invalid(checkpoint / kManifestFile, std::string("`job`: ") + error.what());
   }

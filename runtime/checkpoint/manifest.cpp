@@ -130,6 +130,42 @@ void check_piece(const PieceRecord& piece, const ShardRecord& shard, const Tenso
   if (!is_hash(piece.xxh128)) fail_invalid(path, where + ": the hash has not 32 hex digits");
 }
 
+json::object data_to_json(const DataCursor& data) {
+  json::array sources;
+  for (const auto& source : data.sources)
+    sources.push_back({{"name", source.name},
+                       {"fingerprint", source.fingerprint},
+                       {"tokens", source.tokens},
+                       {"at_anchor", source.at_anchor}});
+  return {{"anchor", data.anchor}, {"sources", std::move(sources)}};
+}
+
+DataCursor data_from_json(const json::value& value, const fs::path& path) {
+  const JsonFields fields(value, path);
+  DataCursor data{.anchor = fields.integer("anchor"), .sources = {}};
+  for (const auto& each : fields.array("sources")) {
+    const JsonFields source(each, path);
+    data.sources.push_back({.name = source.text("name"),
+                            .fingerprint = source.text("fingerprint"),
+                            .tokens = source.integer("tokens"),
+                            .at_anchor = source.integer("at_anchor")});
+  }
+  return data;
+}
+
+void check_data(const Manifest& manifest, const fs::path& path) {
+  const auto& data = manifest.data;
+  if (data.anchor < 0 || data.anchor > manifest.tokens)
+    fail_invalid(path, "`data`: the anchor is not among the tokens seen");
+  std::set<std::string_view> names;
+  for (const auto& source : data.sources) {
+    if (source.at_anchor < 0 || source.tokens < source.at_anchor)
+      fail_invalid(path, fmt::format("source `{}`: impossible counts of tokens", source.name));
+    if (!names.insert(source.name).second)
+      fail_invalid(path, fmt::format("source `{}` is listed twice", source.name));
+  }
+}
+
 }  // namespace
 
 std::string to_json(const Manifest& manifest) {
@@ -139,9 +175,8 @@ std::string to_json(const Manifest& manifest) {
   json::object object{{"format", manifest.format},
                       {"step", manifest.step},
                       {"created", manifest.created},
-                      {"samples", manifest.samples},
                       {"tokens", manifest.tokens},
-                      {"data_fingerprint", manifest.data_fingerprint},
+                      {"data", data_to_json(manifest.data)},
                       {"identity_hash", manifest.identity_hash},
                       {"job", manifest.job},
                       {"index", file_to_json(manifest.index)},
@@ -161,9 +196,10 @@ Manifest manifest_from_json(const std::string& text, const fs::path& path) {
                              format > kCheckpointFormat ? "newer" : "unknown", kCheckpointFormat));
   manifest.step = fields.integer("step");
   manifest.created = fields.text("created");
-  manifest.samples = fields.integer("samples");
   manifest.tokens = fields.integer("tokens");
-  manifest.data_fingerprint = fields.text("data_fingerprint");
+  const auto* data = fields.find("data");
+  if (data == nullptr) fields.refuse("data", "an object");
+  manifest.data = data_from_json(*data, path);
   manifest.identity_hash = fields.text("identity_hash");
   manifest.job = fields.text("job");
   for (const auto& tensor : fields.array("tensors"))
@@ -177,8 +213,9 @@ Manifest manifest_from_json(const std::string& text, const fs::path& path) {
 }
 
 void check_manifest(const Manifest& manifest, const fs::path& path) {
-  if (manifest.step < 0 || manifest.samples < 0 || manifest.tokens < 0)
-    fail_invalid(path, "`step`, `samples` and `tokens` cannot be negative");
+  if (manifest.step < 0 || manifest.tokens < 0)
+    fail_invalid(path, "`step` and `tokens` cannot be negative");
+  check_data(manifest, path);
   Tensors tensors;
   for (const auto& tensor : manifest.tensors) {
     check_tensor(tensor, path);

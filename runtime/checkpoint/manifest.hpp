@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "recipes/data_order.hpp"
 #include "runtime/checkpoint/boxes.hpp"
 
 namespace fulgur {
@@ -22,7 +23,7 @@ class CheckpointError : public std::runtime_error {
   Kind kind_;
 };
 
-inline constexpr int kCheckpointFormat = 2;
+inline constexpr int kCheckpointFormat = 3;
 
 // A box of a logical tensor, where it lies in a shard file, and its hash.
 struct PieceRecord {
@@ -53,9 +54,8 @@ struct Manifest {
   std::string created;        // UTC, "2026-01-31T12:00:00Z"; the commit fills it in
   std::string job;            // canonical JSON of the Job
   std::string identity_hash;  // of the part of the Job that a resume may not change
-  std::int64_t samples = 0;   // the data cursor
-  std::int64_t tokens = 0;
-  std::string data_fingerprint;
+  std::int64_t tokens = 0;    // seen
+  DataCursor data;            // where the data go on; no sources: it was not trained here
   std::vector<TensorRecord> tensors;
   std::vector<ShardRecord> shards;
   ShardRecord index;  // index.h5, without pieces; the commit fills it in

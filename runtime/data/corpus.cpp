@@ -18,14 +18,14 @@ std::uint64_t hash(const std::vector<std::int64_t>& bounds,
 
 }  // namespace
 
-Corpus::Corpus(const DataSpec& data, const Tokenizer& tokenizer) : eos_(tokenizer.eos()) {
-  if (data.files.empty()) throw DataError("data.files: expected at least one file, got none");
-  if (data.document_separator.find_first_of("\r\n") != std::string::npos) {
+Corpus::Corpus(const DataSource& source, const Tokenizer& tokenizer) : eos_(tokenizer.eos()) {
+  if (source.files.empty()) throw DataError(source.name + ": expected at least one file, got none");
+  if (source.document_separator.find_first_of("\r\n") != std::string::npos) {
     throw std::invalid_argument(
         "data.document_separator: expected one line, got a line break in it");
   }
-  for (const std::string& path : data.files)
-    add_file(path, data.document_separator, tokenizer);
+  for (const std::string& path : source.files)
+    add_file(path, source.document_separator, tokenizer);
   tokens_.shrink_to_fit();
   fingerprint_ = hash(bounds_, tokens_);
 }

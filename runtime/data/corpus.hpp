@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "recipes/job.hpp"
+#include "recipes/data_sources.hpp"
 #include "runtime/data/tokenizer.hpp"
 
 namespace fulgur {
@@ -19,7 +19,7 @@ class DataError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// The tokenised documents of a job's data, in file order; none is empty.
+// The tokenised documents of one source of a job's data, in file order; none is empty.
 //
 // How files are cut into documents stands at split_documents (text_file.hpp). Tokens lie in one
 // array, 4 bytes each. eos is no token of a document: it is the label of the last one, never an
@@ -27,7 +27,7 @@ class DataError : public std::runtime_error {
 class Corpus {
  public:
   // Reads and tokenises all files. Throws DataError; also when a file holds no document.
-  Corpus(const DataSpec& data, const Tokenizer& tokenizer);
+  Corpus(const DataSource& source, const Tokenizer& tokenizer);
 
   std::int64_t num_documents() const noexcept;
   std::int64_t num_tokens() const noexcept;  // the sum of the documents' lengths, all > 0

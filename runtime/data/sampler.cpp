@@ -41,10 +41,10 @@ class Draws {
 
 // Fisher-Yates (Durstenfeld's form). A run's samples depend on every detail here: a change of it
 // breaks the resume of every run that exists.
-std::vector<std::int64_t> shuffled(std::int64_t count, std::uint64_t seed, std::int64_t pass) {
+std::vector<std::int64_t> shuffled(std::int64_t count, std::uint64_t seed, std::string name) {
   std::vector<std::int64_t> order(static_cast<std::size_t>(count));
   std::iota(order.begin(), order.end(), std::int64_t{0});
-  Draws draws(seed, "data.pass." + std::to_string(pass));
+  Draws draws(seed, std::move(name));
   for (std::size_t i = order.size(); i > 1; --i)
     std::swap(order[i - 1], order[draws.below(i)]);
   return order;
@@ -52,24 +52,24 @@ std::vector<std::int64_t> shuffled(std::int64_t count, std::uint64_t seed, std::
 
 }  // namespace
 
-Sampler::Sampler(const Corpus& corpus, std::int64_t sequence_length, std::uint64_t seed)
-    : corpus_(&corpus), sequence_length_(sequence_length), seed_(seed) {
-  if (sequence_length < 1 || sequence_length > std::numeric_limits<std::int32_t>::max()) {
-    throw std::invalid_argument(
-        fmt::format("Sampler: expected 1 <= sequence_length < 2^31, got {}", sequence_length));
-  }
-}
+Sampler::Sampler(const Corpus& corpus, std::uint64_t seed, std::string name)
+    : corpus_(&corpus), seed_(seed), name_(std::move(name)) {}
 
-Sample Sampler::sample(std::int64_t index) {
-  const std::int64_t begin = checked_position(index);
-  const auto length = static_cast<std::size_t>(sequence_length_);
+Sample Sampler::sample(std::int64_t begin, std::int64_t length) {
+  if (length < 1 || length > std::numeric_limits<std::int32_t>::max())
+    throw std::invalid_argument(
+        fmt::format("Sampler: expected 1 <= length < 2^31, got {}", length));
+  if (begin < 0 || begin > std::numeric_limits<std::int64_t>::max() - length)
+    throw std::invalid_argument(
+        fmt::format("Sampler: expected a position 0 <= begin < 2^63 - {}, got {}", length, begin));
+  const auto size = static_cast<std::size_t>(length);
   Sample out;
-  out.ids.reserve(length);
-  out.labels.reserve(length);
+  out.ids.reserve(size);
+  out.labels.reserve(size);
   std::int64_t number = begin / corpus_->num_tokens();
   std::int64_t position = begin % corpus_->num_tokens();
-  while (out.ids.size() < length) {
-    append_pass(number, position, out);
+  while (out.ids.size() < size) {
+    append_pass(number, position, size, out);
     ++number;
     position = 0;
   }
@@ -77,28 +77,21 @@ Sample Sampler::sample(std::int64_t index) {
   return out;
 }
 
-std::int64_t Sampler::labelled_tokens(std::int64_t first, std::int64_t count) {
-  if (count < 0) {
-    throw std::invalid_argument(
-        fmt::format("Sampler::labelled_tokens: expected count >= 0, got {}", count));
-  }
-  if (first > std::numeric_limits<std::int64_t>::max() - count) {
-    throw std::invalid_argument("Sampler::labelled_tokens: first + count is 2^63 or more");
-  }
-  const std::int64_t begin = checked_position(first);
-  const std::int64_t end =
-      count == 0 ? begin : checked_position(first + count - 1) + sequence_length_;
+std::int64_t Sampler::labelled_tokens(std::int64_t begin, std::int64_t end) {
+  if (begin < 0 || end < begin)
+    throw std::invalid_argument(fmt::format(
+        "Sampler::labelled_tokens: expected 0 <= begin <= end, got {} and {}", begin, end));
   if (corpus_->eos()) return end - begin;
   return end - begin - (ends_before(end) - ends_before(begin));
 }
 
 // Appends the tokens of a pass from `position` on, until the pass or the sequence ends.
-void Sampler::append_pass(std::int64_t number, std::int64_t position, Sample& out) {
+void Sampler::append_pass(std::int64_t number, std::int64_t position, std::size_t length,
+                          Sample& out) {
   const Pass& current = pass(number);
   const std::int32_t last_label = corpus_->eos().value_or(kNoLabel);
   auto at = static_cast<std::size_t>(
       std::upper_bound(current.ends.begin(), current.ends.end(), position) - current.ends.begin());
-  const auto length = static_cast<std::size_t>(sequence_length_);
   for (; at < current.documents.size() && out.ids.size() < length; ++at) {
     const std::span<const std::int32_t> document = corpus_->document(current.documents[at]);
     const std::size_t left = static_cast<std::size_t>(current.ends[at] - position);
@@ -121,22 +114,14 @@ std::int64_t Sampler::ends_before(std::int64_t position) {
   return number * corpus_->num_documents() + (in_pass - ends.begin());
 }
 
-std::int64_t Sampler::checked_position(std::int64_t index) const {
-  const std::int64_t limit = std::numeric_limits<std::int64_t>::max() / sequence_length_;
-  if (index < 0 || index >= limit) {
-    throw std::invalid_argument(
-        fmt::format("Sampler: expected a sample index 0 <= index < {}, got {}", limit, index));
-  }
-  return index * sequence_length_;
-}
-
 const Sampler::Pass& Sampler::pass(std::int64_t number) {
   if (passes_[0].number == number) return passes_[0];
   std::swap(passes_[0], passes_[1]);
   if (passes_[0].number == number) return passes_[0];
   Pass& made = passes_[0];
   made.number = -1;  // until it is whole
-  made.documents = shuffled(corpus_->num_documents(), seed_, number);
+  made.documents =
+      shuffled(corpus_->num_documents(), seed_, name_ + ".pass." + std::to_string(number));
   made.ends.resize(made.documents.size());
   std::int64_t end = 0;
   for (std::size_t i = 0; i < made.documents.size(); ++i) {

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "runtime/data/corpus.hpp"
@@ -22,28 +23,28 @@ struct Sample {
   bool operator==(const Sample&) const = default;
 };
 
-// The one global order of samples, a function of (corpus, sequence length, seed) alone.
+// The endless line of a source's tokens, a function of (corpus, seed, name) alone.
 //
-// A pass lays all documents end to end in an order drawn from (seed, pass); passes follow each
-// other; sample i is the tokens [i N, (i+1) N) of this endless line. So nothing is lost or read
-// twice within a pass, and the cursor of a run is one number: the samples consumed.
+// A pass lays all documents end to end in an order drawn from (seed, name, pass); passes follow each
+// other. So nothing is lost or read twice within a pass, whatever the lengths that the line is cut
+// into, and how far a run has read it is one number: the tokens.
 //
 // Threads. One thread at a time.
 class Sampler {
  public:
-  // The corpus must outlive the sampler. Throws std::invalid_argument unless
-  // 1 <= sequence_length < 2^31.
-  Sampler(const Corpus& corpus, std::int64_t sequence_length, std::uint64_t seed);
-  Sampler(Corpus&&, std::int64_t, std::uint64_t) = delete;
+  // `name` is the source's. The corpus must outlive the sampler.
+  Sampler(const Corpus& corpus, std::uint64_t seed, std::string name = kPlainSource);
+  Sampler(Corpus&&, std::uint64_t, std::string = {}) = delete;
 
-  // Throws std::invalid_argument when index < 0, or so large that token positions pass 2^63.
-  // Cost: O(N + log D), D documents, plus one shuffle, O(D), when `index` is in another pass than
-  // the two that were used last.
-  Sample sample(std::int64_t index);
+  // The tokens [begin, begin + length) of the line. Throws std::invalid_argument when begin < 0, unless
+  // 1 <= length < 2^31, or when positions pass 2^63.
+  // Cost: O(N + log D), D documents, plus one shuffle, O(D), when it is in another pass than the two
+  // that were used last.
+  Sample sample(std::int64_t begin, std::int64_t length);
 
-  // Number of labelled tokens (label >= 0) of samples [first, first + count).
-  // Cost: O(log D), plus the shuffles of at most two passes. Throws as sample() does.
-  std::int64_t labelled_tokens(std::int64_t first, std::int64_t count);
+  // Number of labelled tokens (label >= 0) of [begin, end), 0 <= begin <= end.
+  // Cost: O(log D), plus the shuffles of at most two passes. Throws std::invalid_argument otherwise.
+  std::int64_t labelled_tokens(std::int64_t begin, std::int64_t end);
 
  private:
   // The documents of one pass in their order; ends[i] is the token position in the pass behind
@@ -55,13 +56,12 @@ class Sampler {
   };
 
   const Pass& pass(std::int64_t number);
-  void append_pass(std::int64_t number, std::int64_t position, Sample& out);
+  void append_pass(std::int64_t number, std::int64_t position, std::size_t length, Sample& out);
   std::int64_t ends_before(std::int64_t position);
-  std::int64_t checked_position(std::int64_t index) const;
 
   const Corpus* corpus_;
-  std::int64_t sequence_length_;
   std::uint64_t seed_;
+  std::string name_;
   std::array<Pass, 2> passes_;  // those used last, the newest first
 };
 

@@ -2,6 +2,7 @@
 
 #include "kernels/random.hpp"
 #include "kernels/transfer.hpp"
+#include "recipes/phases.hpp"
 #include "runtime/checkpoint/reader.hpp"
 #include "runtime/data/utf8.hpp"
 #include "runtime/model/model.hpp"
@@ -13,14 +14,14 @@ namespace {
 
 class Generator {
  public:
-  Generator(const Job& job, const std::filesystem::path& checkpoint)
-      : job_(of_one_rank(job)),
+  // The job is as the checkpoint was trained.
+  Generator(const Job& job, CheckpointReader& checkpoint)
+      : job_(of_one_rank(job_of_step(job, checkpoint.manifest().step))),
         mesh_(job_.layout, Rank{0}, Device::kCpu, alone()),
         piece_{.first = 0, .last = job_.model.layers},
         parameters_(job_.model, job_.optimizer.decay_on, mesh_, {&piece_, 1}),
         model_(job_.model, piece_, parameters_, {.mesh = mesh_}) {
-    CheckpointReader reader(checkpoint);
-    read_weights(reader, parameters_, stream_);
+    read_weights(checkpoint, parameters_, stream_);
   }
 
   // The logits of the token behind `ids`, one document.
@@ -67,7 +68,8 @@ void generate(const Job& job, const std::filesystem::path& checkpoint, const Gen
   const auto tokenizer = make_tokenizer(job.data.tokenizer);
   auto ids = tokenizer->encode(spec.prompt);
   if (ids.empty()) throw std::invalid_argument("generate: the prompt is empty");
-  Generator generator(job, checkpoint);
+  CheckpointReader reader(checkpoint);
+  Generator generator(job, reader);
   host.print(spec.prompt);
 
   std::string pending;  // the beginning of a character that is not complete yet

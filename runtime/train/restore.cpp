@@ -31,7 +31,7 @@ void read_range(CheckpointReader& reader, const std::string& tensor, const Owned
 
 }  // namespace
 
-Progress restore(const Job& job, const std::filesystem::path& checkpoint, const Corpus& corpus,
+Progress restore(const Job& job, const std::filesystem::path& checkpoint, Mixture& data,
                  std::span<const OwnedRange> owned, Stream& stream) {
   CheckpointReader reader(checkpoint);
   const auto& manifest = reader.manifest();
@@ -41,18 +41,14 @@ Progress restore(const Job& job, const std::filesystem::path& checkpoint, const 
       changes += fmt::format("; {} was {}, is {}", each.field, each.a, each.b);
     if (!changes.empty()) refuse(checkpoint, "was written by another job" + changes);
   }
-  const auto fingerprint = fmt::format("{:016x}", corpus.fingerprint());
-  if (manifest.data_fingerprint != fingerprint) {
-    refuse(checkpoint, fmt::format("the training text has changed since (fingerprint {}, now {})",
-                                   manifest.data_fingerprint, fingerprint));
-  }
+  data.resume(manifest.data, manifest.tokens);
   for (const auto& range : owned) {
     const auto& name = range.parameter->parameter.name;
     read_range(reader, "model/" + name, range, range.weight, stream);
     read_range(reader, "exp_avg/" + name, range, range.exp_avg, stream);
     read_range(reader, "exp_avg_sq/" + name, range, range.exp_avg_sq, stream);
   }
-  return {.step = manifest.step, .samples = manifest.samples, .tokens = manifest.tokens};
+  return {.step = manifest.step, .tokens = manifest.tokens};
 }
 
 void read_weights(CheckpointReader& reader, const ParameterSet& parameters, Stream& stream) {

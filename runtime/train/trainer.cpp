@@ -29,8 +29,7 @@ class Trainer {
         host_(host),
         mesh_(job.layout, place.rank, place.device, place.make_group, job.pipeline.virtual_stages),
         tokenizer_(make_tokenizer(job.data.tokenizer)),
-        corpus_(job.data, *tokenizer_),
-        sampler_(corpus_, job.train.sequence_length, job.train.seed),
+        data_(job, *tokenizer_),
         replica_(job, mesh_),
         checkpointer_(std::filesystem::path(job.run_directory) / "checkpoints", place.rank,
                       replica_.optimizer().owned(), host),
@@ -39,7 +38,7 @@ class Trainer {
   void start(const std::optional<std::filesystem::path>& resume) {
     auto& optimizer = replica_.optimizer();
     if (resume) {
-      progress_ = restore(job_, *resume, corpus_, optimizer.owned(), replica_.stream());
+      progress_ = restore(job_, *resume, data_, optimizer.owned(), replica_.stream());
     } else {
       initialise_weights(optimizer.owned(), job_.train.seed, replica_.stream());
     }
@@ -82,7 +81,6 @@ class Trainer {
     if (recorder_) recorder_->prepare(data, progress_.step + 1, replica_.stream());
     replica_.run_passes(data);
     ++progress_.step;
-    progress_.samples += spec.batch;
     progress_.tokens += spec.batch * spec.sequence_length;
     const double rate = learning_rate(job_, progress_.tokens);
     const auto sums = replica_.finish_step({.step = progress_.step,
@@ -121,18 +119,13 @@ class Trainer {
   }
 
   // Takes the values of the phase that the next step belongs to; true when it is another than before.
-  // Samples are counted in the length that they have now: the tokens of one that was begun are passed over.
   bool enter_phase() {
     const auto phase = phase_at(job_, progress_.tokens);
     if (phase == phase_) return false;
     const bool resumed = !phase_;
     phase_ = phase;
-    const auto before = std::exchange(train_, train_of_phase(job_, phase)).sequence_length;
-    const auto length = train_.sequence_length;
-    if (length != before) {
-      if (!resumed) progress_.samples = (progress_.samples * before + length - 1) / length;
-      sampler_ = Sampler(corpus_, length, train_.seed);
-    }
+    train_ = train_of_phase(job_, phase);
+    replica_.pipeline().use_rope_base(rope_base_of_phase(job_, phase));
     return !resumed;
   }
 
@@ -141,17 +134,17 @@ class Trainer {
     const auto& spec = train_;
     const auto local = spec.micro_batch / job_.layout.dp;
     const auto samples = [this, &spec, local](std::int64_t micro_batch) {
-      auto index = progress_.samples + micro_batch * spec.micro_batch + mesh_.dense().dp * local;
+      auto index = micro_batch * spec.micro_batch + mesh_.dense().dp * local;
       std::vector<Sample> result;
       for (std::int64_t i = 0; i < local; ++i)
-        result.push_back(sampler_.sample(index++));
+        result.push_back(data_.sample(progress_.tokens, index++, spec.sequence_length));
       return result;
     };
     return {.samples = samples,
             .micro_batches = spec.batch / spec.micro_batch,
             .sequences = spec.micro_batch,
             .length = spec.sequence_length,
-            .labelled_tokens = sampler_.labelled_tokens(progress_.samples, spec.batch)};
+            .labelled_tokens = data_.labelled_tokens(progress_.tokens, spec.batch)};
   }
 
   // Without the tensors.
@@ -159,9 +152,8 @@ class Trainer {
     return {.step = progress_.step,
             .job = to_json(job_),
             .identity_hash = identity_hash(job_),
-            .samples = progress_.samples,
             .tokens = progress_.tokens,
-            .data_fingerprint = fmt::format("{:016x}", corpus_.fingerprint())};
+            .data = data_.cursor(progress_.tokens)};
   }
 
   void save() {
@@ -185,8 +177,7 @@ class Trainer {
   Host& host_;
   Mesh mesh_;
   std::unique_ptr<Tokenizer> tokenizer_;
-  Corpus corpus_;
-  Sampler sampler_;
+  Mixture data_;
   Replica replica_;
   Checkpointer checkpointer_;
   Progress progress_;

@@ -46,6 +46,25 @@ TEST_SUITE("recipes/phases") {
           std::vector<std::int64_t>{16});
   }
 
+  TEST_CASE("one value of all phases, or of all sources, can be set on the command line") {
+    const Folder folder(test::kGoodRecipe + kPhases);
+    const auto changed = folder.load({"phases.batch=[32, 0, 64]"}).job.phases;
+    CHECK(changed.batch == std::vector<std::int64_t>{32, 0, 64});
+    CHECK(changed.from == std::vector<std::int64_t>{10000, 20000, 40000});
+    CHECK(changed.learning_rate == std::vector<double>{-1, 1e-3, 3e-4});
+    CHECK(folder.load({"phases.layout.dp=[2, 0, 1]"}).job.phases.layout.dp ==
+          std::vector<std::int64_t>{2, 0, 1});
+    CHECK(folder.codes({"phases.batch=[32]"}) == "E0281");
+    CHECK(folder.codes({"phases.bacth=[32]"}) == "E0107");
+    const auto mixed = Folder(test::kGoodRecipe + "phases: [{from: 1k, mix: [1], mix_over: 5}]\n")
+                           .load({"data.files=[]", "data.sources=[{name: a, files: [/etc/passwd]}]",
+                                  "data.sources.weight=[3]", "phases.mix=[[2]]"})
+                           .job;
+    CHECK(mixed.data.sources.weight == std::vector<double>{3});
+    CHECK(mixed.phases.mix == std::vector<std::vector<double>>{{2}});
+    CHECK(mixed.phases.mix_over == std::vector<std::int64_t>{5});
+  }
+
   TEST_CASE("a step belongs to the last phase that begins before it or with it") {
     const auto job = Folder(test::kGoodRecipe + kPhases).load().job;
     CHECK(phase_at(job, 0) == 0);
@@ -65,6 +84,38 @@ TEST_SUITE("recipes/phases") {
     CHECK(train_of_phase(job, 2).batch == 16);
     CHECK(train_of_phase(job, 3).sequence_length == 256);
     CHECK(train_of_phase(job, 3).micro_batch == 16);
+  }
+
+  TEST_CASE("a phase keeps the axes and the rotary base that it does not give") {
+    const auto job = Folder(test::kGoodRecipe +
+                            "phases:\n"
+                            "  - {from: 10k, layout: {dp: 2, ep: 2}}\n"
+                            "  - {from: 20k, rope_base: 5e6}\n"
+                            "  - {from: 40k, layout: {cp: 4, dp: 1}}\n")
+                         .load({"layout.tp=2"})
+                         .job;
+    CHECK(to_string(layout_of_phase(job, 0)) == to_string(job.layout));
+    CHECK(layout_of_phase(job, 1).dp == 2);
+    CHECK(layout_of_phase(job, 1).tp == 2);
+    CHECK(layout_of_phase(job, 3).dp == 1);
+    CHECK(layout_of_phase(job, 3).cp == 4);
+    CHECK(layout_of_phase(job, 3).ep == 2);
+    CHECK(rope_base_of_phase(job, 1) == job.model.rope_base);
+    CHECK(rope_base_of_phase(job, 3) == 5e6);
+    // A job whose layout is already that of a phase has the same ones from there on.
+    auto later = job;
+    later.layout = layout_of_phase(job, 1);
+    CHECK(layout_of_phase(later, 1) == layout_of_phase(job, 1));
+    CHECK(layout_of_phase(later, 3) == layout_of_phase(job, 3));
+    CHECK(job_of_phase(job, 3).layout == layout_of_phase(job, 3));
+    CHECK(job_of_phase(job, 3).model.rope_base == 5e6);
+  }
+
+  TEST_CASE("a step that ends a phase still belongs to it") {
+    const auto job = Folder(test::kGoodRecipe + kPhases).load().job;
+    CHECK(phase_of_step(job, 0) == 0);
+    for (int step = 1; step < 60; ++step)
+      CHECK(phase_of_step(job, step) == phase_at(job, tokens_of_steps(job, step - 1)));
   }
 
   TEST_CASE("tokens of steps are those that going step by step finds") {
@@ -140,7 +191,7 @@ TEST_SUITE("recipes/phases") {
     };
     CHECK(codes("[{batch: 16}]") == "E0108");
     CHECK(codes("[{from: 1k, bacth: 16}]") == "E0107");
-    CHECK(codes("[{from: 1k, rope_base: 1e6}]") == "E0107");
+    CHECK(codes("[{from: 1k, rope_theta: 1e6}]") == "E0107");
     CHECK(codes("[16]") == "E0109");
     CHECK(codes("3") == "E0109");
     CHECK(codes("[{from: 0, batch: 16}]") == "E0111");

@@ -64,7 +64,7 @@ struct Share {
 // Writes one shard per rank, with values_of() in the boxes.
 inline Manifest write_shares(const fs::path& folder, const std::vector<TensorRecord>& tensors,
                              const std::vector<std::vector<Share>>& shares, std::int64_t step) {
-  Manifest manifest{.step = step, .samples = 8 * step, .tokens = 64 * step, .tensors = tensors};
+  Manifest manifest{.step = step, .tokens = 64 * step, .tensors = tensors};
   for (std::size_t rank = 0; rank < shares.size(); ++rank) {
     std::vector<std::vector<float>> values;
     std::vector<Piece> pieces;

@@ -17,13 +17,13 @@ const std::string kHash(32, 'a');
 
 // Two tensors in two shards: columns of the first, and all of the second in one.
 Manifest small_manifest() {
-  Manifest manifest{.step = 12,
-                    .created = "2026-01-31T12:00:00Z",
-                    .job = "{\"name\":\"x\"}",
-                    .identity_hash = "beef",
-                    .samples = 34,
-                    .tokens = 56,
-                    .data_fingerprint = "cafe"};
+  Manifest manifest{
+      .step = 12,
+      .created = "2026-01-31T12:00:00Z",
+      .job = "{\"name\":\"x\"}",
+      .identity_hash = "beef",
+      .tokens = 56,
+      .data = {.anchor = 8, .sources = {{"web", "cafe", 40, 6}, {"code", "beef", 16, 2}}}};
   manifest.tensors = {{"model/a", {2, 5}}, {"model/b", {3}}};
   manifest.shards = {
       {"shard-00000.h5",
@@ -48,6 +48,14 @@ std::string check(const std::function<void(Manifest&)>& change) {
 }  // namespace
 
 TEST_SUITE("runtime/checkpoint/manifest") {
+  TEST_CASE("a cursor of the data that cannot be is refused") {
+    check([](Manifest& m) { m.data.anchor = 57; });
+    check([](Manifest& m) { m.data.anchor = -1; });
+    check([](Manifest& m) { m.data.sources[0].at_anchor = 41; });
+    check([](Manifest& m) { m.data.sources[1].at_anchor = -1; });
+    check([](Manifest& m) { m.data.sources[1].name = "web"; });
+  }
+
   TEST_CASE("a manifest reads back as it was written") {
     const auto manifest = small_manifest();
     const auto text = to_json(manifest);
@@ -55,6 +63,7 @@ TEST_SUITE("runtime/checkpoint/manifest") {
     CHECK(to_json(back) == text);
     CHECK(back.step == 12);
     CHECK(back.job == manifest.job);
+    CHECK(back.data == manifest.data);
     CHECK(back.tensors[0].shape == manifest.tensors[0].shape);
     CHECK(back.shards[1].pieces[0].box == Box{{0, 3}, {2, 2}});
     CHECK(back.shards[0].pieces[1].offset == 6);
@@ -66,11 +75,11 @@ TEST_SUITE("runtime/checkpoint/manifest") {
     manifest.format = kCheckpointFormat + 1;
     const auto refused = refusal([&] { manifest_from_json(to_json(manifest), "m.json"); });
     CHECK(refused.kind == Kind::kInvalid);
-    CHECK(refused.says("format 3 is newer"));
+    CHECK(refused.says("format 4 is newer"));
     manifest.format = 1;
     CHECK(refusal([&] {
             manifest_from_json(to_json(manifest), "m.json");
-          }).says("format 1 is unknown: this program reads format 2"));
+          }).says("format 1 is unknown: this program reads format 3"));
   }
 
   TEST_CASE("a text that is no manifest is refused by key or as no JSON") {

@@ -166,10 +166,10 @@ TEST_SUITE("runtime/checkpoint/reader") {
     auto manifest = CheckpointReader(path).manifest();
     manifest.format = kCheckpointFormat + 1;
     rewrite_manifest(path, manifest);
-    CHECK(read_refusal(path).says("checkpoint format 3 is newer"));
+    CHECK(read_refusal(path).says("checkpoint format 4 is newer"));
     manifest.format = 1;
     rewrite_manifest(path, manifest);
-    CHECK(read_refusal(path).says("checkpoint format 1 is unknown: this program reads format 2"));
+    CHECK(read_refusal(path).says("checkpoint format 1 is unknown: this program reads format 3"));
   }
 
   TEST_CASE("a folder that is no checkpoint is refused by its path") {

@@ -41,8 +41,8 @@ TEST_SUITE("runtime/data/corpus") {
     CHECK(test::data_error([&] {
             Corpus({.files = {good, bare}, .document_separator = "%"}, *tokenizer);
           }) == bare + ": the data file holds no document");
-    CHECK(test::data_error([&] { Corpus({}, *tokenizer); }) ==
-          "data.files: expected at least one file, got none");
+    CHECK(test::data_error([&] { Corpus({.name = "web"}, *tokenizer); }) ==
+          "web: expected at least one file, got none");
     CHECK_THROWS_AS(Corpus({.files = {good}, .document_separator = "%\n"}, *tokenizer),
                     std::invalid_argument);
   }

@@ -35,10 +35,10 @@ struct Line {
   std::vector<std::int32_t> ids;
   std::vector<std::int32_t> labels;
 };
-Line read_line(Sampler& sampler, std::int64_t tokens) {
+Line read_line(Sampler& sampler, std::int64_t length, std::int64_t tokens) {
   Line line;
   for (std::int64_t i = 0; static_cast<std::int64_t>(line.ids.size()) < tokens; ++i) {
-    const Sample sample = sampler.sample(i);
+    const Sample sample = sampler.sample(i * length, length);
     line.ids.insert(line.ids.end(), sample.ids.begin(), sample.ids.end());
     line.labels.insert(line.labels.end(), sample.labels.begin(), sample.labels.end());
   }
@@ -73,8 +73,8 @@ std::vector<std::vector<std::int32_t>> documents_of(const Corpus& corpus) {
 void check_passes(const Corpus& corpus, std::int64_t sequence_length, std::int32_t last) {
   CAPTURE(sequence_length);
   constexpr std::int64_t kPasses = 3;
-  Sampler sampler(corpus, sequence_length, 11);
-  const Line line = read_line(sampler, kPasses * corpus.num_tokens() + 1);
+  Sampler sampler(corpus, 11);
+  const Line line = read_line(sampler, sequence_length, kPasses * corpus.num_tokens() + 1);
   auto expected = documents_of(corpus);
   std::sort(expected.begin(), expected.end());
   std::vector<std::vector<std::vector<std::int32_t>>> orders;
@@ -105,10 +105,10 @@ TEST_SUITE("runtime/data/sampler") {
     const Corpus corpus = test::make_corpus(random_documents(30, 20), *make_tokenizer("bytes"));
     for (const std::int64_t length : {1, 5, 16, 333}) {
       CAPTURE(length);
-      Sampler sampler(corpus, length, 3);
+      Sampler sampler(corpus, 3);
       const auto size = static_cast<std::size_t>(length);
       for (std::int64_t i = 0; i < 50; ++i) {
-        const Sample sample = sampler.sample(i);
+        const Sample sample = sampler.sample(i * length, length);
         REQUIRE(sample.ids.size() == size);
         REQUIRE(sample.labels.size() == size);
         std::vector<std::int32_t> expected{0};
@@ -123,12 +123,12 @@ TEST_SUITE("runtime/data/sampler") {
 
   TEST_CASE("a document that is cut goes on in the next sequence, with its label across the cut") {
     const Corpus corpus = test::make_corpus({"abcde"}, *make_tokenizer("bytes"));
-    Sampler sampler(corpus, 3, 0);
-    const Sample first = sampler.sample(0);
+    Sampler sampler(corpus, 0);
+    const Sample first = sampler.sample(0, 3);
     CHECK(first.ids == std::vector<std::int32_t>{'a', 'b', 'c'});
     CHECK(first.labels == std::vector<std::int32_t>{'b', 'c', 'd'});
     CHECK(first.starts == std::vector<std::int32_t>{0, 3});
-    const Sample second = sampler.sample(1);
+    const Sample second = sampler.sample(3, 3);
     CHECK(second.ids == std::vector<std::int32_t>{'d', 'e', 'a'});
     CHECK(second.labels == std::vector<std::int32_t>{'e', kEos, 'b'});
     CHECK(second.starts == std::vector<std::int32_t>{0, 2, 3});
@@ -136,47 +136,71 @@ TEST_SUITE("runtime/data/sampler") {
 
   TEST_CASE("a document of one token has the label eos, or none without eos") {
     const Corpus bytes = test::make_corpus({"a"}, *make_tokenizer("bytes"));
-    CHECK(Sampler(bytes, 2, 0).sample(0).labels == std::vector<std::int32_t>{kEos, kEos});
+    CHECK(Sampler(bytes, 0).sample(0, 2).labels == std::vector<std::int32_t>{kEos, kEos});
     const Corpus letters = test::make_corpus({"a"}, test::LetterTokenizer());
-    CHECK(Sampler(letters, 2, 0).sample(0).labels == std::vector<std::int32_t>{-1, -1});
+    CHECK(Sampler(letters, 0).sample(0, 2).labels == std::vector<std::int32_t>{-1, -1});
   }
 
   TEST_CASE("samples do not depend on the order in which they are asked for, nor on a new start") {
     const Corpus corpus = test::make_corpus(random_documents(20, 9), *make_tokenizer("bytes"));
-    Sampler forward(corpus, 17, 5);
+    Sampler forward(corpus, 5);
     std::vector<Sample> expected;
     for (std::int64_t i = 0; i < 60; ++i)
-      expected.push_back(forward.sample(i));
+      expected.push_back(forward.sample(17 * i, 17));
 
-    Sampler backward(corpus, 17, 5);
+    Sampler backward(corpus, 5);
     for (std::int64_t i = 59; i >= 0; --i) {
       CAPTURE(i);
-      CHECK(backward.sample(i) == expected[static_cast<std::size_t>(i)]);
+      CHECK(backward.sample(17 * i, 17) == expected[static_cast<std::size_t>(i)]);
     }
-    Sampler jumping(corpus, 17, 5);
+    Sampler jumping(corpus, 5);
     for (std::int64_t i = 0; i < 60; ++i) {
       const std::int64_t index = i * 37 % 60;
       CAPTURE(index);
-      CHECK(jumping.sample(index) == expected[static_cast<std::size_t>(index)]);
+      CHECK(jumping.sample(17 * index, 17) == expected[static_cast<std::size_t>(index)]);
     }
-    Sampler resumed(corpus, 17, 5);
-    CHECK(resumed.sample(41) == expected[41]);
-    CHECK(resumed.sample(42) == expected[42]);
+    Sampler resumed(corpus, 5);
+    CHECK(resumed.sample(17 * 41, 17) == expected[41]);
+    CHECK(resumed.sample(17 * 42, 17) == expected[42]);
   }
 
   TEST_CASE("another seed gives another order") {
     const Corpus corpus = test::make_corpus(random_documents(20, 9), *make_tokenizer("bytes"));
     const std::int64_t all = corpus.num_tokens();
-    CHECK(Sampler(corpus, all, 1).sample(0).ids != Sampler(corpus, all, 2).sample(0).ids);
+    CHECK(Sampler(corpus, 1).sample(0, all).ids != Sampler(corpus, 2).sample(0, all).ids);
+  }
+
+  TEST_CASE("another name gives another order, and a plain list of files is called data") {
+    const Corpus corpus = test::make_corpus(random_documents(20, 9), *make_tokenizer("bytes"));
+    const std::int64_t all = corpus.num_tokens();
+    const auto plain = Sampler(corpus, 1).sample(0, all);
+    CHECK(Sampler(corpus, 1, "data").sample(0, all) == plain);
+    CHECK(Sampler(corpus, 1, "more").sample(0, all) != plain);
+  }
+
+  TEST_CASE("pieces of any lengths, end to end, are the same line") {
+    const Corpus corpus = test::make_corpus(random_documents(20, 9), *make_tokenizer("bytes"));
+    Sampler sampler(corpus, 4);
+    const auto whole = sampler.sample(0, 500);
+    std::vector<std::int32_t> ids, labels;
+    for (std::int64_t length = 1; ids.size() < 500; ++length) {
+      const auto piece = sampler.sample(static_cast<std::int64_t>(ids.size()), length);
+      ids.insert(ids.end(), piece.ids.begin(), piece.ids.end());
+      labels.insert(labels.end(), piece.labels.begin(), piece.labels.end());
+    }
+    ids.resize(500);
+    labels.resize(500);
+    CHECK(ids == whole.ids);
+    CHECK(labels == whole.labels);
   }
 
   TEST_CASE("every order of three documents is drawn equally often") {
     const Corpus corpus = test::make_corpus({"a", "b", "c"}, *make_tokenizer("bytes"));
-    Sampler sampler(corpus, 3, 99);
+    Sampler sampler(corpus, 99);
     constexpr int kPasses = 6000;
     std::map<std::vector<std::int32_t>, int> counts;
     for (std::int64_t i = 0; i < kPasses; ++i)
-      ++counts[sampler.sample(i).ids];
+      ++counts[sampler.sample(3 * i, 3).ids];
     CHECK(counts.size() == 6);
     double chi_square = 0;
     for (const auto& [order, count] : counts) {
@@ -191,12 +215,12 @@ TEST_SUITE("runtime/data/sampler") {
     for (const Corpus* corpus : {&bytes, &letters}) {
       for (const std::int64_t length : {1, 6, 13, 200}) {
         CAPTURE(length);
-        Sampler sampler(*corpus, length, 8);
+        Sampler sampler(*corpus, 8);
         for (const std::int64_t first : {0, 1, 10, 31}) {
           std::int64_t expected = 0;
           for (std::int64_t count = 0; count < 20; ++count) {
-            CHECK(sampler.labelled_tokens(first, count) == expected);
-            const Sample next = sampler.sample(first + count);
+            CHECK(sampler.labelled_tokens(first * length, (first + count) * length) == expected);
+            const Sample next = sampler.sample((first + count) * length, length);
             expected += std::count_if(next.labels.begin(), next.labels.end(),
                                       [](std::int32_t label) { return label >= 0; });
           }
@@ -205,19 +229,17 @@ TEST_SUITE("runtime/data/sampler") {
     }
   }
 
-  TEST_CASE("a wrong length, a negative index and positions past 2^63 are refused") {
+  TEST_CASE("a wrong length, a negative position and positions past 2^63 are refused") {
     const Corpus corpus = test::make_corpus({"abc"}, test::LetterTokenizer());
-    CHECK_THROWS_AS(Sampler(corpus, 0, 0), std::invalid_argument);
-    CHECK_THROWS_AS(Sampler(corpus, std::int64_t{1} << 31, 0), std::invalid_argument);
-    Sampler sampler(corpus, 4, 0);
+    Sampler sampler(corpus, 0);
     constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max();
-    CHECK_THROWS_AS(sampler.sample(-1), std::invalid_argument);
-    CHECK_THROWS_AS(sampler.sample(kMax / 4), std::invalid_argument);
-    CHECK(sampler.sample(kMax / 4 - 1).ids.size() == 4);
+    CHECK_THROWS_AS(sampler.sample(0, 0), std::invalid_argument);
+    CHECK_THROWS_AS(sampler.sample(0, std::int64_t{1} << 31), std::invalid_argument);
+    CHECK_THROWS_AS(sampler.sample(-1, 4), std::invalid_argument);
+    CHECK_THROWS_AS(sampler.sample(kMax - 3, 4), std::invalid_argument);
+    CHECK(sampler.sample(kMax - 4, 4).ids.size() == 4);
     CHECK_THROWS_AS(sampler.labelled_tokens(-1, 2), std::invalid_argument);
-    CHECK_THROWS_AS(sampler.labelled_tokens(0, -1), std::invalid_argument);
-    CHECK_THROWS_AS(sampler.labelled_tokens(1, kMax), std::invalid_argument);
-    CHECK_THROWS_AS(sampler.labelled_tokens(0, kMax / 4 + 1), std::invalid_argument);
+    CHECK_THROWS_AS(sampler.labelled_tokens(2, 1), std::invalid_argument);
   }
 }
 

@@ -3,7 +3,9 @@
 #include <cmath>
 #include <fstream>
 
+#include "recipes/fields.hpp"
 #include "recipes/parameters.hpp"
+#include "recipes/phases.hpp"
 #include "runtime/checkpoint/reader.hpp"
 #include "runtime/data/corpus.hpp"
 #include "runtime/train/generate.hpp"
@@ -75,6 +77,28 @@ struct Case {
     return all;
   }
 };
+
+// One more phase, which gives nothing yet.
+void add_phase(Job& job, std::int64_t from) {
+  for (const auto name : phase_field_names()) {
+    const auto& access = find_field(name)->access;
+    auto column = access.get(job);
+    std::visit(
+        []<class T>(T& list) {
+          if constexpr (requires { list.emplace_back(); }) list.emplace_back();
+        },
+        column);
+    access.set(job, column);
+  }
+  job.phases.from.back() = from;
+  job.phases.learning_rate.back() = -1;
+}
+
+std::string text_of(const Job& job, const std::filesystem::path& checkpoint) {
+  test::ThreadHost host(job, 1);
+  generate(job, checkpoint, {.prompt = "the 3th of", .tokens = 40, .temperature = 0}, host);
+  return host.printed();
+}
 
 }  // namespace
 
@@ -164,6 +188,61 @@ TEST_SUITE("runtime/train") {
     CHECK(many.state(1, "model/") == one.state(1, "model/"));
   }
 
+  TEST_CASE("a phase with another rotary base trains as a run that is resumed with it") {
+    Case phased, parts;
+    add_phase(phased.job, 4 * 37 * 8);
+    phased.job.phases.rope_base[0] = 40;
+    phased.job.phases.batch[0] = parts.job.train.batch;  // as before
+    const auto expected = phased.train();
+    parts.train(std::nullopt, 4);
+    const auto text_before = text_of(parts.job, parts.checkpoint(4));
+    parts.job.model.rope_base = 40;
+    parts.job.resume.allow_change = {"model.rope_base"};
+    const auto rest = parts.train(parts.checkpoint(4));
+    REQUIRE(rest.size() == 2);
+    for (std::size_t i = 0; i < 2; ++i)
+      CHECK(rest[i].loss == expected[4 + i].loss);
+    CHECK(parts.state(6, "model/") == phased.state(6, "model/"));
+    // A checkpoint writes text with the base that its last step had.
+    CHECK(text_of(phased.job, phased.checkpoint(4)) == text_before);
+    CHECK(text_of(phased.job, phased.checkpoint(6)) == text_of(parts.job, parts.checkpoint(6)));
+    parts.job.model.rope_base = 10000;
+    CHECK(text_of(phased.job, phased.checkpoint(6)) != text_of(parts.job, parts.checkpoint(6)));
+  }
+
+  TEST_CASE("sources side by side: any layout and any stop read the same samples") {
+    const auto with_sources = [](Case& c) {
+      const auto more = c.folder.path() / "more";
+      std::ofstream(more) << std::string(3000, 'x');
+      c.job.data.sources = {.name = {"words", "letters"},
+                            .files = {c.job.data.files, {more.string()}},
+                            .weight = {3, 1}};
+      c.job.data.files.clear();
+      add_phase(c.job, 4 * 37 * 8);
+      c.job.phases.mix[0] = {1, 2};
+      c.job.phases.mix_over[0] = 600;
+      c.job.phases.sequence_length[0] = 45;
+    };
+    Case whole, parts;
+    with_sources(whole);
+    with_sources(parts);
+    const auto expected = whole.train();
+    int from = 0;
+    for (const auto& [layout, until] :
+         {std::pair{"dp=2", 3}, std::pair{"cp=3", 5}, std::pair{"pp=2", 6}}) {
+      parts.job.layout = parse_layout(layout);
+      const auto reports =
+          parts.train(from == 0 ? std::nullopt : std::optional(parts.checkpoint(from)), until);
+      REQUIRE(static_cast<int>(reports.size()) == until - from);
+      for (const auto& report : reports) {
+        const auto& same = expected[static_cast<std::size_t>(report.step - 1)];
+        CHECK(report.loss == doctest::Approx(same.loss).epsilon(1e-5));
+        CHECK(report.tokens == same.tokens);
+      }
+      from = until;
+    }
+  }
+
   TEST_CASE("training lowers the loss far below that of an untrained model") {
     Case c(2);
     c.job.train.steps = 60;
@@ -189,14 +268,16 @@ TEST_SUITE("runtime/train") {
     c.train(std::nullopt, 2);
     SUBCASE("model") {
       c.job.model.norm_eps = 1e-6;
+      CHECK_THROWS_AS(c.train(c.checkpoint(2)), CheckpointError);
     }
     SUBCASE("batch") {
       c.job.train.batch = 16;
+      CHECK_THROWS_AS(c.train(c.checkpoint(2)), CheckpointError);
     }
     SUBCASE("text") {
       std::ofstream(c.job.data.files[0], std::ios::app) << "one more\n";
+      CHECK_THROWS_AS(c.train(c.checkpoint(2)), DataError);
     }
-    CHECK_THROWS_AS(c.train(c.checkpoint(2)), CheckpointError);
   }
 
   TEST_CASE("a loss that is no number ends the run on every rank") {
