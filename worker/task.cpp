@@ -64,7 +64,15 @@ std::string train_task(const Assignment& assignment, const Job& job, ControlClie
   const auto end = assignment.task == "record"
                        ? record_steps(job, workplace.place(), host, recording_of(assignment))
                        : train(job, workplace.place(), resume, host);
-  return end == TrainEnd::kComplete ? "complete" : "stopped";
+  switch (end) {
+    case TrainEnd::kComplete:
+      return "complete";
+    case TrainEnd::kStopped:
+      return "stopped";
+    case TrainEnd::kNextLayout:
+      break;
+  }
+  return std::string(kDoneForNextLayout);
 }
 
 std::string generate_task(const Assignment& assignment, const Job& job, ControlClient& client) {

@@ -60,6 +60,9 @@ struct StoreValue {
   std::string value;
 };
 
+// Done::result of training that ends because the next phase has another layout.
+inline constexpr std::string_view kDoneForNextLayout = "next layout";
+
 // Worker to coordinator.
 struct Heartbeat {
   std::string section;
@@ -105,7 +108,7 @@ struct Failed {
 };
 // The worker's work is done; it exits next.
 struct Done {
-  std::string result;  // "complete", "stopped"
+  std::string result;  // "complete", "stopped", kDoneForNextLayout
 };
 
 // Coordinator to worker.

@@ -52,7 +52,6 @@ int run_command(const TrainOptions& options) {
   TrainingRun run;
   auto loaded = load_recipe(options.recipe, options.overrides);
   run.job = std::move(loaded.job);
-  resolve_auto(run.job, cluster_for(run.job, ""));
   run.environment = std::move(loaded.environment);
   run.recipe = options.recipe;
   run.resume_command = resume_command(options);

@@ -191,6 +191,10 @@ Decision decide(RunState state, const Event& event, TimePoint now, const Limits&
   return std::move(decider).finish();
 }
 
+bool ends_for_next_layout(const RunState& state) {
+  return exit_code(state) == kExitDone && state.workers.front().result == kDoneForNextLayout;
+}
+
 int exit_code(const RunState& state) {
   if (state.cause) return code_of(state, *state.cause);
   const bool stopped = std::any_of(state.workers.begin(), state.workers.end(),

@@ -26,7 +26,7 @@ struct WorkerState {
   std::int64_t memory = 0;            // bytes that it has occupied at most
   std::optional<ExitStatus> exit;     // the process has ended
   std::optional<Failed> failure;      // what it said before it ended
-  std::optional<std::string> result;  // of its work: "complete", "stopped"
+  std::optional<std::string> result;  // of its work (Done)
 };
 
 // Why a run ends early.
@@ -123,6 +123,9 @@ struct Decision {
 //
 // After a pause of the coordinator itself (a suspended machine) no worker is called silent for it.
 Decision decide(RunState state, const Event& event, TimePoint now, const Limits& limits);
+
+// Whether the workers have ended because the next phase has another layout.
+bool ends_for_next_layout(const RunState& state);
 
 // What `fulgur` exits with when the state has kEnded.
 int exit_code(const RunState& state);

@@ -47,15 +47,19 @@ void resolve_auto(Job& job, const Cluster& cluster, const Assumptions& assumptio
 
 std::vector<PlannedPhase> plan_without_checks(const Job& asked, const Cluster& cluster,
                                               const Assumptions& assumptions) {
-  auto job = asked;
-  resolve_auto(job, cluster, assumptions);
   std::vector<PlannedPhase> phases;
-  for (std::size_t i = 0; i <= job.phases.from.size(); ++i) {
-    PlannedPhase phase{
-        .number = i, .from_tokens = i == 0 ? 0 : job.phases.from[i - 1], .job = job, .plan = {}};
-    phase.job.train = train_of_phase(job, i);
+  for (std::size_t i = 0; i <= asked.phases.from.size(); ++i) {
+    PlannedPhase phase{.number = i,
+                       .from_tokens = i == 0 ? 0 : asked.phases.from[i - 1],
+                       .job = asked,
+                       .plan = {}};
+    phase.job.layout = layout_of_phase(asked, i);
+    resolve_auto(phase.job, cluster, assumptions);
+    phase.job = job_of_phase(phase.job, i);
     phase.job.phases = {};
-    if (!phases.empty() && phase.job.train == phases.back().job.train) continue;
+    if (!phases.empty() && phase.job.train == phases.back().job.train &&
+        phase.job.layout == phases.back().job.layout)
+      continue;
     phase.plan = make_plan(phase.job, cluster, assumptions);
     phases.push_back(std::move(phase));
   }
@@ -64,7 +68,8 @@ std::vector<PlannedPhase> plan_without_checks(const Job& asked, const Cluster& c
 
 std::vector<PlannedPhase> plan_phases(const LoadedRecipe& recipe, const Cluster& cluster,
                                       const Assumptions& assumptions) {
-  refuse(cluster_problems(recipe.job, cluster), recipe, 0);
+  for (std::size_t i = 0; i <= recipe.job.phases.from.size(); ++i)
+    refuse(cluster_problems(job_of_phase(recipe.job, i), cluster), recipe, i);
   auto phases = plan_without_checks(recipe.job, cluster, assumptions);
   for (const auto& phase : phases)
     refuse(memory_problems(phase.job, cluster, phase.plan), recipe, phase.number);

@@ -10,11 +10,11 @@
 namespace fulgur {
 
 // A job's recipe on a cluster, for each stretch of training: the first, then every phase that has other
-// steps than the one before it.
+// steps or another layout than the one before it.
 struct PlannedPhase {
   std::size_t number = 0;  // 0: as job.train says; then the phases, from 1
   std::int64_t from_tokens = 0;
-  Job job;  // with this phase's TrainSpec, and without phases
+  Job job;  // as this phase has it, and without phases
   Plan plan;
 };
 

@@ -14,6 +14,7 @@
 #include "cluster/wire/text.hpp"
 #include "orchestrator/coordinator/coordinator.hpp"
 #include "orchestrator/coordinator/verdict.hpp"
+#include "orchestrator/planner/phase_plans.hpp"
 #include "orchestrator/run/journal.hpp"
 #include "orchestrator/run/progress.hpp"
 #include "orchestrator/run/utilisation.hpp"
@@ -21,6 +22,7 @@
 #include "recipes/diagnostic.hpp"
 #include "recipes/job_json.hpp"
 #include "recipes/parameters.hpp"
+#include "recipes/phases.hpp"
 #include "runtime/checkpoint/inspect.hpp"
 #include "runtime/checkpoint/reader.hpp"
 
@@ -66,16 +68,29 @@ class Attempt {
     write_run_file("running", {}, {});
     const auto result = coordinate(setup_, hooks());
     progress_.finish();
+    if (ends_for_next_layout(result.state)) {
+      next_ = checkpoint_folder(directory_.checkpoints(), last_.step);
+      events_.write("ended", "the next phase has another layout");
+      return result.exit_code;
+    }
     return conclude(result);
+  }
+
+  // Where other workers go on, on the layout of the next phase; nothing when the run has ended.
+  std::optional<CheckpointInfo> next() const {
+    if (!next_) return std::nullopt;
+    return CheckpointInfo{.path = *next_, .step = last_.step};
   }
 
  private:
   void announce() {
     const auto& job = run_.job;
+    const auto tokens = start_ ? describe_checkpoint(start_->path).manifest.tokens : 0;
+    const auto train = train_of_phase(job, phase_at(job, tokens));
     progress_.note(
         fmt::format("{}: {} parameters, {} active for a token; {} tokens a step; {}", job.name,
                     grouped(total_parameters(job.model)), grouped(active_parameters(job.model)),
-                    grouped(job.train.batch * job.train.sequence_length), to_string(job.layout)));
+                    grouped(train.batch * train.sequence_length), to_string(job.layout)));
     if (start_)
       progress_.note(
           fmt::format("going on from step {} ({})", start_->step, start_->path.string()));
@@ -189,6 +204,7 @@ class Attempt {
   std::optional<double> peak_;  // FLOP/s of a rank's GPU, as far as known
   StepDone last_;
   std::optional<std::int64_t> saved_;
+  std::optional<std::filesystem::path> next_;
 };
 
 std::string identity_text(const CheckpointInfo& checkpoint,
@@ -223,20 +239,37 @@ std::optional<CheckpointInfo> find_start(const RunDirectory& directory, const Jo
         fmt::format("{}: no checkpoint is sound; --resume never starts afresh and keeps them",
                     directory.checkpoints().string()));
   }
-  const auto before = describe_checkpoint(newest->path).job;
-  if (const auto forbidden = forbidden_differences(before, job); !forbidden.empty())
+  const auto details = describe_checkpoint(newest->path);
+  const auto now = launched_job(job, details.manifest.tokens);
+  if (const auto forbidden = forbidden_differences(details.job, now); !forbidden.empty())
     throw IdentityError(identity_text(*newest, forbidden));
-  print_changes(differences(before, job));
+  print_changes(differences(details.job, now));
   return newest;
 }
 
+Job launched_job(const Job& job, std::int64_t tokens) {
+  auto launched = job;
+  launched.layout = layout_of_phase(job, phase_at(job, tokens));
+  resolve_auto(launched, cluster_for(launched, ""));
+  return launched;
+}
+
 int train_to_end(const TrainingRun& run, RunDirectory& directory,
-                 const std::optional<CheckpointInfo>& start) {
-  directory.begin_attempt();
+                 std::optional<CheckpointInfo> start) {
   directory.write("recipe.yaml", read_file(run.recipe));
-  directory.write("recipe.resolved.json", to_json(run.job) + "\n");
-  drop_steps_behind(directory.metrics(), start ? start->step : 0);
-  return Attempt(run, directory, start).run();
+  for (;;) {
+    auto launched = run;
+    launched.job =
+        launched_job(run.job, start ? describe_checkpoint(start->path).manifest.tokens : 0);
+    directory.begin_attempt();
+    directory.write("recipe.resolved.json", to_json(launched.job) + "\n");
+    drop_steps_behind(directory.metrics(), start ? start->step : 0);
+    Attempt attempt(launched, directory, start);
+    const int code = attempt.run();
+    const auto next = attempt.next();
+    if (!next) return code;
+    start = next;
+  }
 }
 
 }  // namespace fulgur

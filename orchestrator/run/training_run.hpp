@@ -28,15 +28,20 @@ std::optional<CheckpointInfo> find_start(const RunDirectory& directory, const Jo
 
 // A recipe on its way to a run.
 struct TrainingRun {
-  Job job;
-  std::filesystem::path recipe;                  // as the user named it
-  std::string resume_command;                    // for messages
+  Job job;                       // as the recipe has it; what it leaves to the planner is open
+  std::filesystem::path recipe;  // as the user named it
+  std::string resume_command;    // for messages
   std::vector<EnvironmentUse> environment = {};  // what the recipe read of it, for run.json
 };
 
+// The job as its workers get it when the run has seen `tokens` tokens: on the layout of that phase, and with
+// what is left to the planner decided for it.
+Job launched_job(const Job& job, std::int64_t tokens);
+
 // Trains from `start`, or from new weights, to the last step or a stop, and keeps the run directory's
-// files. Progress goes to stdout; what went wrong to stderr, last. Returns the exit code.
+// files. Where a phase has another layout than the one before it, the workers end with a checkpoint, and
+// others go on from it. Progress goes to stdout; what went wrong to stderr, last. Returns the exit code.
 int train_to_end(const TrainingRun& run, RunDirectory& directory,
-                 const std::optional<CheckpointInfo>& start);
+                 std::optional<CheckpointInfo> start);
 
 }  // namespace fulgur

@@ -43,6 +43,10 @@ class Trainer {
       initialise_weights(optimizer.owned(), job_.train.seed, replica_.stream());
     }
     enter_phase();
+    if (layout_ends())
+      throw std::invalid_argument(fmt::format("layout {}: the phase at {} tokens has {}",
+                                              to_string(job_.layout), progress_.tokens,
+                                              to_string(layout_of_phase(job_, *phase_))));
     optimizer.gather_weights(replica_.stream());
     mesh_.synchronize(replica_.stream());
   }
@@ -56,7 +60,7 @@ class Trainer {
 
   TrainEnd run() {
     bool stopping = false;
-    while (progress_.step < job_.train.steps && !stopping) {
+    while (progress_.step < job_.train.steps && !stopping && !layout_ends()) {
       host_.enter(fmt::format("step {}", progress_.step + 1));
       stopping = step();
       if (recorder_) {
@@ -69,7 +73,8 @@ class Trainer {
       if (last || phase_ends || (every > 0 && progress_.step % every == 0)) save();
     }
     finish();
-    return progress_.step < job_.train.steps ? TrainEnd::kStopped : TrainEnd::kComplete;
+    if (progress_.step == job_.train.steps) return TrainEnd::kComplete;
+    return stopping ? TrainEnd::kStopped : TrainEnd::kNextLayout;
   }
 
  private:
@@ -128,6 +133,9 @@ class Trainer {
     replica_.pipeline().use_rope_base(rope_base_of_phase(job_, phase));
     return !resumed;
   }
+
+  // Whether the next step is for workers on another layout.
+  bool layout_ends() const { return layout_of_phase(job_, *phase_) != job_.layout; }
 
   // The samples behind the cursor.
   StepData next_data() {

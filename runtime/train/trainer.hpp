@@ -12,9 +12,10 @@
 namespace fulgur {
 
 enum class TrainEnd {
-  kComplete,
-  kStopped
-};  // all steps done; stopped by request, checkpoint written
+  kComplete,    // all steps done
+  kStopped,     // by request; the checkpoint is written
+  kNextLayout,  // the next step is that of a phase with another layout; the checkpoint is written
+};
 
 // Which rank of the job this is, where it computes, and how it finds the others. On a GPU the calling
 // thread has chosen it (kernels/devices.hpp).
@@ -25,7 +26,8 @@ struct Place {
 };
 
 // One rank's share of a training run, from its start or from `resume` (a committed checkpoint) to the
-// last step: blocks until then. Checkpoints lie below <run_directory>/checkpoints.
+// last step, or to the end of a phase behind which one with another layout comes: blocks until then.
+// job.layout is that of the phase which the first step belongs to (recipes/phases.hpp). Checkpoints lie below <run_directory>/checkpoints.
 //
 // Throws DataError, CheckpointError, CommError, std::invalid_argument (the Job breaks a rule),
 // DivergedError.
