@@ -3,7 +3,6 @@
 
 #include "kernels/cuda_launch.cuh"
 #include "kernels/memory_impl.hpp"
-#include "kernels/transfer_impl.hpp"
 
 namespace fulgur::cuda {
 namespace {
@@ -135,16 +134,6 @@ void release(void* data) noexcept {
   static_cast<void>(cudaFree(data));
 }
 
-void* allocate_pinned(std::size_t bytes) {
-  void* data = nullptr;
-  check(cudaHostAlloc(&data, bytes, cudaHostAllocDefault), "cudaHostAlloc");
-  return data;
-}
-
-void release_pinned(void* data) noexcept {
-  static_cast<void>(cudaFreeHost(data));
-}
-
 void copy(const Tensor& from, const Tensor& to, Stream& stream) {
   if (from.is_contiguous() && to.is_contiguous()) {
     return check(
@@ -178,23 +167,6 @@ void fill_zero(const Tensor& tensor, Stream& stream) {
     default:
       return zero_strided<std::uint64_t>(tensor, stream);
   }
-}
-
-// From pageable memory, CUDA has taken the bytes when the call returns.
-void upload(std::span<const std::byte> values, const Tensor& to, Stream& stream) {
-  check(cudaMemcpyAsync(to.data, values.data(), values.size(), cudaMemcpyHostToDevice,
-                        native(stream)),
-        "cudaMemcpyAsync");
-}
-
-void download(const Tensor& from, std::span<std::byte> to, Stream& stream) {
-  queue_download(from, to.data(), stream);
-  stream.synchronize();
-}
-
-void queue_download(const Tensor& from, void* to, Stream& stream) {
-  check(cudaMemcpyAsync(to, from.data, from.bytes(), cudaMemcpyDeviceToHost, native(stream)),
-        "cudaMemcpyAsync");
 }
 
 }  // namespace fulgur::cuda

@@ -19,8 +19,8 @@ namespace fulgur {
 // keep them. download waits for all that is queued on the stream, then returns the elements.
 //
 // Throw std::invalid_argument, naming the tensor, when T is not its dtype, the counts differ, or it is
-// not dense. Meant for small things: a batch, a loss, a checkpoint's piece. The host's memory is not
-// pinned, so a large copy to a GPU is held up by a copy inside the host's memory.
+// not dense. Meant for small things: a batch, a loss, a checkpoint's piece. To a GPU up to 256 KiB go
+// through pinned memory, so that upload waits for nothing while not too many are on their way.
 template <class T>
 void upload(std::vector<T> values, const Tensor& to, Stream& stream);
 template <class T>

@@ -235,7 +235,8 @@ TEST_SUITE("kernels/cuda/elements") {
 
   TEST_CASE("the scale that clips a norm is that of the CPU to the last bit" *
             doctest::skip(!test::has_cuda())) {
-    for (const double squares : {0.0, 1e-30, 0.25, 1.0, 4.0, 12345.678, 1e300, INFINITY, NAN}) {
+    for (const double squares :
+         {0.0, 1e-30, 0.25, 1.0, 4.0, 12345.678, 1e300, double{INFINITY}, std::nan("")}) {
       CAPTURE(squares);
       BothDevices both;
       TwinDoubles of(both, Doubles({1}, squares));

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <numeric>
 
 #include "kernels/cuda_error.hpp"
@@ -40,12 +41,27 @@ TEST_SUITE("kernels/cuda/memory") {
 
   TEST_CASE("what is uploaded is downloaded again" * doctest::skip(!test::has_cuda())) {
     Stream stream(Device::kCuda);
-    for (const std::int64_t n : {0, 1, 77, 300'000}) {
+    for (const std::int64_t n : {0, 1, 77, 300'000, 3'000'000}) {
       const auto values = random_ints({n}, 1, -1000, 1000).values;
       const Buffer buffer(Device::kCuda, static_cast<std::size_t>(n) * 4);
       const auto tensor = Tensor::contiguous(buffer.data(), DType::kInt32, {n});
       upload(values, tensor, stream);
       CHECK(download<std::int32_t>(tensor, stream) == values);
+    }
+  }
+
+  TEST_CASE("uploads that follow each other do not overwrite what is on its way" *
+            doctest::skip(!test::has_cuda())) {
+    Stream stream(Device::kCuda);
+    constexpr std::int64_t kCount = 30'000, kUploads = 200;
+    const Buffer buffer(Device::kCuda, kCount * kUploads * 4);
+    const auto all = Tensor::contiguous(buffer.data(), DType::kInt32, {kUploads, kCount});
+    for (std::int32_t i = 0; i < kUploads; ++i)
+      upload(std::vector(kCount, i), all.select(0, i), stream);
+    const auto values = download<std::int32_t>(all, stream);
+    for (std::int64_t i = 0; i < kUploads; ++i) {
+      const auto first = values.begin() + i * kCount;
+      CHECK(std::count(first, first + kCount, static_cast<std::int32_t>(i)) == kCount);
     }
   }
 
