@@ -20,7 +20,7 @@ void adamw(const AdamW& args, Stream& stream) {
   const auto new2 = static_cast<float>(1.0 - args.beta2);
   const auto eps = static_cast<float>(args.eps);
   const auto* scale =
-      args.gradient_scale.data == nullptr ? nullptr : args.gradient_scale.as<const float>();
+      args.gradient_scale.data == nullptr ? nullptr : args.gradient_scale.as<float>();
   const auto* gradient = args.gradient.as<float>();
   auto *w = args.weight.as<float>(), *m = args.exp_avg.as<float>(),
        *v = args.exp_avg_sq.as<float>();
