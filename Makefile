@@ -7,10 +7,12 @@ PREFIX ?= /usr/local
 BIN := build/release/bin
 SOURCES = $(shell git ls-files --cached --others --exclude-standard '*.hpp' '*.cpp' '*.cu' '*.cuh')
 
-# Debian 12 packages: to build, to test, and the quickstart's text (fortunes-min, fortunes).
+# Debian 12 packages: to build, to test (with a Slurm and an sshd of the tests' own), and the quickstart's
+# text (fortunes-min, fortunes).
 PACKAGES := build-essential cmake ninja-build ccache pkg-config git ca-certificates \
   libboost1.81-dev libboost-json1.81-dev libyaml-cpp-dev libfmt-dev libcli11-dev \
   libhdf5-dev libucx-dev libopenblas-dev libxxhash-dev libssl-dev \
+  slurm-wlm munge openssh-server openssh-client \
   doctest-dev libbenchmark-dev hdf5-tools python3-h5py python3-jsonschema python3-yaml \
   clang-format clang-tidy clang-14 libclang-rt-14-dev \
   fortunes fortunes-min

@@ -133,7 +133,10 @@ std::span<const DiagnosticCode> diagnostic_codes() noexcept {
       {"E0252", "times of the cluster that contradict each other",
        "A worker counts as dead when it is silent for dead_after. Less than two heartbeats would "
        "bury the living."},
-      {"E0253", "an unknown kind of cluster", "The kinds that there are stand in the message."},
+      {"E0253", "a cluster without a place for every worker",
+       "Over ssh every worker takes a slot of a host that is not excluded. Under Slurm and "
+       "Kubernetes "
+       "the workers are shared evenly among the nodes."},
       {"E0254", "a sample without a prompt",
        "The model continues a prompt; without one there is nothing to continue."},
       {"E0255", "no directory for the run",
@@ -144,6 +147,10 @@ std::span<const DiagnosticCode> diagnostic_codes() noexcept {
        "Only fixed fields need to be allowed, and not those that give the weights their shape."},
       {"E0258", "a precision that the device does not have",
        "bfloat16 needs the tensor cores of a GPU; the CPU calculates in float32 only."},
+      {"E0259", "a text of the cluster that cannot stand in a command",
+       "Names of hosts and nodes, and what Slurm is told, become parts of commands and of a batch "
+       "script, so they are plain words. What fulgur sets itself cannot be given again."},
+      {"E0260", "a time that is none", "Times are given in UTC, as 2026-01-31T08:00:00Z."},
       {"E0261", "more ranks than can be counted",
        "Ranks are counted in 32 bits. One of the axes has probably a digit too many."},
       {"E0262", "the ranks of the experts do not divide those of a pipeline stage",

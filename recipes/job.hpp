@@ -17,6 +17,8 @@ enum class DeviceKind { kAuto, kCpu, kCuda };
 // Over what workers exchange tensors: auto takes NCCL between GPUs where the worker was built with it, and
 // UCX otherwise; UCX moves a GPU's tensors through the host's memory.
 enum class Transport { kAuto, kNccl, kUcx };
+enum class ClusterKind { kLocal, kSsh, kSlurm, kKubernetes };
+enum class Preflight { kAuto, kAlways, kNever };
 // The two forms of the load-balancing loss (docs/math.md 1.3): per layer over the micro-batch, or over
 // all layers together.
 enum class AuxLoss { kGshard, kMixtral };
@@ -206,15 +208,41 @@ struct ResumeSpec {
   friend bool operator==(const ResumeSpec&, const ResumeSpec&) = default;
 };
 
+// What a job of Slurm asks for; empty and 0: what Slurm gives by itself.
+struct SlurmSpec {
+  std::string partition, account, qos;
+  double time_seconds = 0;  // the time limit
+  std::int64_t gpus_per_node = 0;
+  std::int64_t cpus_per_node = 0;
+  double warning_seconds = 120;      // before the time limit: checkpoint and requeue
+  std::vector<std::string> options;  // of sbatch, as they are: "--constraint=h200"
+
+  friend bool operator==(const SlurmSpec&, const SlurmSpec&) = default;
+};
+
 // Where the workers run, and how long silence is forgiven.
 struct ClusterSpec {
-  std::string kind = "local";  // one host, workers as child processes
+  ClusterKind kind = ClusterKind::kLocal;
   Transport transport = Transport::kAuto;
   double heartbeat_seconds = 1;       // between two signs of life of a worker
   double dead_after_seconds = 5;      // without one: the worker is dead
   double comm_timeout_seconds = 300;  // the longest wait of a collective for its peers
+  std::int64_t nodes = 1;             // Slurm, Kubernetes: each has as many workers
+  std::vector<std::string> hosts;     // ssh: recipes/hosts.hpp
+  std::vector<std::string> exclude;   // nodes or hosts that are not to be used
+  std::string address;                // of the coordinator for the nodes; empty: they find it
+  Preflight preflight = Preflight::kAuto;
+  SlurmSpec slurm;
 
   friend bool operator==(const ClusterSpec&, const ClusterSpec&) = default;
+};
+
+// When a run stops by itself, with a checkpoint; it goes on when it is started again.
+struct StopSpec {
+  double after_seconds = 0;  // 0: never
+  std::string at;            // UTC, "2026-01-31T08:00:00Z"; empty: never
+
+  friend bool operator==(const StopSpec&, const StopSpec&) = default;
 };
 
 // A continuation of a prompt by the model.
@@ -245,6 +273,7 @@ struct Job {
   CheckpointSpec checkpoint;
   ResumeSpec resume;
   ClusterSpec cluster;
+  StopSpec stopping;
   GenerateSpec sample;
 
   friend bool operator==(const Job&, const Job&) = default;

@@ -29,7 +29,9 @@ ControlClient::ControlClient(WorkerEnvironment environment, std::function<std::s
     : environment_(std::move(environment)),
       collective_(std::move(collective)),
       signals_(io_, SIGTERM, SIGINT, SIGUSR2),
-      beat_timer_(io_) {}
+      beat_timer_(io_) {
+  signals_.add(SIGUSR1);
+}
 
 ControlClient::~ControlClient() {
   io_.stop();
@@ -44,8 +46,9 @@ Assignment ControlClient::join() {
 
 asio::awaitable<void> ControlClient::connect() {
   asio::ip::tcp::socket socket(io_);
-  co_await socket.async_connect({asio::ip::address_v4::loopback(), environment_.port},
-                                asio::use_awaitable);
+  const asio::ip::tcp::endpoint coordinator(asio::ip::make_address(environment_.address),
+                                            environment_.port);
+  co_await socket.async_connect(coordinator, asio::use_awaitable);
   // A name of its own: GCC 12 destroys a temporary aggregate inside of co_await twice.
   const Session session{.run_id = environment_.run_id, .attempt = environment_.attempt};
   auto keys = co_await introduce(socket, environment_.secret, session, environment_.rank);

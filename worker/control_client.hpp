@@ -20,6 +20,7 @@
 
 #include "cluster/wire/connection.hpp"
 #include "worker/environment.hpp"
+#include "worker/placement.hpp"
 
 namespace fulgur {
 
@@ -29,7 +30,7 @@ namespace fulgur {
 // When the connection ends before finish(), or the coordinator says so, the process exits at once with
 // kExitFailed: nobody is left to work for, and the work may be inside a collective that never returns.
 //
-// SIGTERM, SIGINT and SIGUSR2 are told to the coordinator, which makes all ranks stop together.
+// SIGTERM, SIGINT, SIGUSR1 and SIGUSR2 are told to the coordinator, which makes all ranks stop together.
 class ControlClient {
  public:
   // `collective` says where the rank stands ("all_reduce #12 of group dp"); called on the client's
@@ -42,6 +43,10 @@ class ControlClient {
   // Connects, proves who it is, and waits until the coordinator says what to do. Throws WireError,
   // boost::system::system_error.
   Assignment join();
+
+  LocalRank local() const noexcept {
+    return {.rank = environment_.local_rank, .workers = environment_.local_world};
+  }
 
   // From here on any thread may call.
 

@@ -58,6 +58,9 @@ WorkerEnvironment read_environment() {
   constexpr int kMax = std::numeric_limits<int>::max();
   WorkerEnvironment environment;
   environment.rank = number("FULGUR_RANK", 0, kMax);
+  environment.local_rank = number("FULGUR_LOCAL_RANK", 0, kMax);
+  environment.local_world = number("FULGUR_LOCAL_WORLD", 1, kMax);
+  environment.address = text("FULGUR_COORDINATOR_ADDRESS");
   environment.port = static_cast<std::uint16_t>(
       number("FULGUR_COORDINATOR_PORT", 1, std::numeric_limits<std::uint16_t>::max()));
   environment.run_id = text("FULGUR_RUN_ID");

@@ -8,7 +8,10 @@ namespace fulgur {
 // What the launcher tells a worker: by environment variables, and the secret through a pipe.
 struct WorkerEnvironment {
   int rank = 0;
-  std::uint16_t port = 0;  // of the coordinator, on this host
+  int local_rank = 0;      // among the workers of this node
+  int local_world = 1;     // how many they are
+  std::string address;     // of the coordinator, in digits
+  std::uint16_t port = 0;  // of the coordinator
   std::string run_id;
   int attempt = 1;
   int cpu_threads = 1;

@@ -25,11 +25,11 @@ namespace {
 
 }  // namespace
 
-Placement choose_placement(const Job& job, const Offer& offer, int rank) {
-  const int workers = world_size(job.layout);
+Placement choose_placement(const Job& job, const Offer& offer, const LocalRank& local) {
+  const int workers = local.workers;
   const auto wanted = job.cluster.transport;
   const bool gpu_for_each = offer.gpus >= workers;
-  if (wanted == Transport::kNccl && workers > 1 && !(offer.nccl && gpu_for_each))
+  if (wanted == Transport::kNccl && world_size(job.layout) > 1 && !(offer.nccl && gpu_for_each))
     refuse_nccl(workers, offer);
   if (job.device == DeviceKind::kCpu || (job.device == DeviceKind::kAuto && !gpu_for_each))
     return {.device = Device::kCpu, .transport = Transport::kUcx};
@@ -37,7 +37,7 @@ Placement choose_placement(const Job& job, const Offer& offer, int rank) {
   if (!gpu_for_each && !may_share) refuse_cuda(workers, offer);
   const bool over_nccl = wanted != Transport::kUcx && offer.nccl;
   return {.device = Device::kCuda,
-          .gpu = rank % offer.gpus,
+          .gpu = local.rank % offer.gpus,
           .transport = over_nccl ? Transport::kNccl : Transport::kUcx};
 }
 

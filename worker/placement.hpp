@@ -13,10 +13,16 @@ class JobError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// What this machine and this build have for a worker of a job.
+// What this node and this build have for a worker of a job.
 struct Offer {
   int gpus = 0;       // that the process sees
   bool nccl = false;  // the build has NCCL
+};
+
+// A worker among those of its node.
+struct LocalRank {
+  int rank = 0;
+  int workers = 1;
 };
 
 // Where a rank computes, and over what it exchanges tensors.
@@ -28,16 +34,16 @@ struct Placement {
   friend bool operator==(const Placement&, const Placement&) = default;
 };
 
-// The rule, for a job whose workers are all on this machine:
+// The rule, where all nodes of a job are alike:
 //
-// - device auto takes the GPUs when there is one for every worker, and the processor otherwise; cpu and
-//   cuda take what they say.
+// - device auto takes the GPUs when there is one for every worker of the node, and the processor
+//   otherwise; cpu and cuda take what they say.
 // - transport auto is NCCL between GPUs where the build has it, and UCX otherwise.
-// - NCCL gives rank r GPU r: it joins no two ranks of one GPU. Over UCX with device: cuda workers may
-//   share GPUs: rank r has GPU r modulo their number.
+// - NCCL gives local rank r GPU r: it joins no two ranks of one GPU. Over UCX with device: cuda workers may
+//   share GPUs: local rank r has GPU r modulo their number.
 //
 // A job of one worker exchanges nothing, and needs no NCCL. Throws JobError when the job wants what is
 // not offered.
-Placement choose_placement(const Job& job, const Offer& offer, int rank);
+Placement choose_placement(const Job& job, const Offer& offer, const LocalRank& local);
 
 }  // namespace fulgur

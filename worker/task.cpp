@@ -57,7 +57,8 @@ std::string train_task(const Assignment& assignment, const Job& job, ControlClie
   check_rules(job);
   ControlHost host(client, checkpoints_of(job));
   ControlStore store(client);
-  const Workplace workplace(job, store, recorder, Rank{static_cast<int>(assignment.rank)});
+  const Workplace workplace(job, store, recorder, Rank{static_cast<int>(assignment.rank)},
+                            client.local());
   if (workplace.place().device == Device::kCuda) client.send(OnGpu{cuda_device_name()});
   std::optional<std::filesystem::path> resume;
   if (!assignment.checkpoint.empty()) resume = assignment.checkpoint;

@@ -10,13 +10,13 @@
 
 namespace fulgur {
 
-Workplace::Workplace(const Job& job, Store& store, FlightRecorder& recorder, Rank rank)
+Workplace::Workplace(const Job& job, Store& store, FlightRecorder& recorder, Rank rank,
+                     const LocalRank& local)
     : job_(job),
       store_(store),
       recorder_(recorder),
       rank_(rank),
-      placement_(
-          choose_placement(job, {.gpus = num_cuda_devices(), .nccl = has_nccl()}, rank.value())) {
+      placement_(choose_placement(job, {.gpus = num_cuda_devices(), .nccl = has_nccl()}, local)) {
   if (placement_.device == Device::kCuda) use_cuda_device(placement_.gpu);
   if (placement_.transport == Transport::kUcx) ucx_.emplace();
 }

@@ -19,7 +19,8 @@ class Workplace {
  public:
   // Throws JobError when the job wants what this machine or this build has not. What is passed by
   // reference outlives the workplace.
-  Workplace(const Job& job, Store& store, FlightRecorder& recorder, Rank rank);
+  Workplace(const Job& job, Store& store, FlightRecorder& recorder, Rank rank,
+            const LocalRank& local);
 
   Place place() const;
 

@@ -49,6 +49,10 @@ Pipe make_pipe(const ProcessSpec& spec) {
   return {move_up(std::move(read), spec), move_up(std::move(write), spec)};
 }
 
+Pipe make_pipe_if(bool wanted, const ProcessSpec& spec) {
+  return wanted ? make_pipe(spec) : Pipe{};
+}
+
 UniqueFd open_log(const std::filesystem::path& path, const ProcessSpec& spec) {
   if (path.empty()) return {};
   UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
@@ -88,6 +92,9 @@ struct Prepared {
         null(::open("/dev/null", O_RDONLY | O_CLOEXEC)),
         secret(make_pipe(spec)),
         failure(make_pipe(spec)),
+        input_pipe(make_pipe_if(spec.pipe_input, spec)),
+        output_pipe(make_pipe_if(spec.pipe_output, spec)),
+        errors_pipe(make_pipe_if(spec.pipe_errors, spec)),
         parent(::getpid()) {
     arguments.insert(arguments.begin(), program);
     argv = pointers(arguments);
@@ -102,13 +109,17 @@ struct Prepared {
     if (written != static_cast<ssize_t>(spec.secret.size()))
       fail(spec.program, "write the secret", errno);
     secret.write.reset();
+    if (spec.pipe_input) null = std::move(input_pipe.read);
+    if (spec.pipe_output) output = std::move(output_pipe.write);
+    if (spec.pipe_errors) errors = std::move(errors_pipe.write);
   }
 
   std::string program;
   std::vector<std::string> arguments, environment;
   std::vector<char*> argv, envp;
-  UniqueFd output, errors, null;
+  UniqueFd output, errors, null;  // the child's streams; null is its stdin
   Pipe secret, failure;
+  Pipe input_pipe, output_pipe, errors_pipe;
   pid_t parent;
   cpu_set_t cores{};
   bool pin = false;
@@ -194,7 +205,7 @@ std::string to_string(const ExitStatus& status) {
 }
 
 ChildProcess::ChildProcess(const asio::any_io_executor& executor, const ProcessSpec& spec)
-    : pidfd_(executor) {
+    : pidfd_(executor), input_(executor), output_(executor), errors_(executor) {
   Prepared prepared(spec);
   pid_ = fork_and_exec(prepared);
   if (pid_ < 0) fail(spec.program, "fork", errno);
@@ -210,6 +221,9 @@ ChildProcess::ChildProcess(const asio::any_io_executor& executor, const ProcessS
     fail(spec.program, "pidfd_open", error);
   }
   pidfd_.assign(pidfd);
+  if (spec.pipe_input) input_.assign(prepared.input_pipe.write.release());
+  if (spec.pipe_output) output_.assign(prepared.output_pipe.read.release());
+  if (spec.pipe_errors) errors_.assign(prepared.errors_pipe.read.release());
 }
 
 ChildProcess::~ChildProcess() {

@@ -31,6 +31,9 @@ struct ProcessSpec {
   std::filesystem::path output;                    // stdout goes here, appended; empty: inherited
   std::filesystem::path errors;                    // stderr likewise
   std::string secret;                              // to read on kSecretFd; at most 4096 bytes
+  bool pipe_input = false;                         // stdin is ChildProcess::input(), else empty
+  bool pipe_output = false;                        // stdout is read from ChildProcess::output()
+  bool pipe_errors = false;                        // stderr is read from ChildProcess::errors()
 };
 
 // How a process ended.
@@ -63,11 +66,19 @@ class ChildProcess {
   // Sends a signal to the whole group; nothing happens when it is gone.
   void signal(int number) noexcept;
 
+  // This end of the pipes that the specification asked for; closed otherwise.
+  boost::asio::posix::stream_descriptor& input() noexcept { return input_; }
+  boost::asio::posix::stream_descriptor& output() noexcept { return output_; }
+  boost::asio::posix::stream_descriptor& errors() noexcept { return errors_; }
+
  private:
   ExitStatus reap();
 
   pid_t pid_ = -1;  // -1: reaped
   boost::asio::posix::stream_descriptor pidfd_;
+  boost::asio::posix::stream_descriptor input_;
+  boost::asio::posix::stream_descriptor output_;
+  boost::asio::posix::stream_descriptor errors_;
 };
 
 }  // namespace fulgur

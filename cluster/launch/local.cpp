@@ -50,10 +50,6 @@ std::filesystem::path find_worker_program() {
   return program;
 }
 
-std::filesystem::path log_file(const std::filesystem::path& logs, int rank, const char* suffix) {
-  return logs / fmt::format("rank-{:05}.{}", rank, suffix);
-}
-
 namespace {
 
 // OpenBLAS 0.3.21 does not know AMD's processors with AVX-512 and takes AVX2 kernels there, which are
@@ -66,33 +62,35 @@ bool should_name_openblas_core() {
 
 }  // namespace
 
-ProcessSpec worker_process(const LocalWorkers& workers, int rank, std::span<const int> cores) {
+ProcessSpec worker_process(const std::filesystem::path& program, const WorkerSet& workers,
+                           const NodePart& part, int rank, std::span<const int> cores) {
   ProcessSpec spec;
-  spec.program = workers.program;
+  spec.program = program;
   spec.cores.assign(cores.begin(), cores.end());
   spec.secret = workers.secret;
-  if (!workers.logs.empty()) {
-    spec.output = log_file(workers.logs, rank, "out");
-    spec.errors = log_file(workers.logs, rank, "err");
-  }
   const auto rank_text = std::to_string(rank);
+  const auto local_rank = std::to_string(rank - part.first_rank);
   const auto world = std::to_string(workers.world);
+  const auto local_world = std::to_string(part.ranks);
   const auto threads = std::to_string(std::max<std::size_t>(cores.size(), 1));
   const auto port = std::to_string(workers.port);
   spec.environment = {{"RANK", rank_text},
-                      {"LOCAL_RANK", rank_text},
+                      {"LOCAL_RANK", local_rank},
                       {"ROLE_RANK", rank_text},
-                      {"GROUP_RANK", "0"},
+                      {"GROUP_RANK", std::to_string(part.node)},
                       {"WORLD_SIZE", world},
-                      {"LOCAL_WORLD_SIZE", world},
+                      {"LOCAL_WORLD_SIZE", local_world},
                       {"ROLE_WORLD_SIZE", world},
-                      {"GROUP_WORLD_SIZE", "1"},
-                      {"MASTER_ADDR", "127.0.0.1"},
+                      {"GROUP_WORLD_SIZE", std::to_string(part.nodes)},
+                      {"MASTER_ADDR", part.address},
                       {"MASTER_PORT", port},
                       {"TORCHELASTIC_RESTART_COUNT", std::to_string(workers.attempt - 1)},
                       {"TORCHELASTIC_MAX_RESTARTS", "0"},
                       {"TORCHELASTIC_RUN_ID", workers.run_id},
                       {"FULGUR_RANK", rank_text},
+                      {"FULGUR_LOCAL_RANK", local_rank},
+                      {"FULGUR_LOCAL_WORLD", local_world},
+                      {"FULGUR_COORDINATOR_ADDRESS", part.address},
                       {"FULGUR_COORDINATOR_PORT", port},
                       {"FULGUR_RUN_ID", workers.run_id},
                       {"FULGUR_ATTEMPT", std::to_string(workers.attempt)},

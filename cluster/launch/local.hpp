@@ -1,12 +1,12 @@
 #pragma once
 
-#include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "cluster/launch/child_process.hpp"
+#include "cluster/launch/launcher.hpp"
 
 namespace fulgur {
 
@@ -22,22 +22,22 @@ std::vector<std::vector<int>> deal_cores(std::span<const int> cores, int ranks);
 // naming where it looked.
 std::filesystem::path find_worker_program();
 
-// The workers of one attempt on this host.
-struct LocalWorkers {
-  std::filesystem::path program;
-  std::string run_id;
-  int attempt = 1;
-  int world = 1;
-  std::uint16_t port = 0;  // of the coordinator, on 127.0.0.1
-  std::string secret;
-  std::filesystem::path logs;  // folder for rank-00000.out and .err; empty: inherited streams
+// The part of a world that runs on one node.
+struct NodePart {
+  int node = 0;
+  int nodes = 1;
+  int first_rank = 0;
+  int ranks = 1;                      // from first_rank on
+  std::string address = "127.0.0.1";  // of the coordinator, as the node sees it
 };
 
-// <logs>/rank-00003.err
-std::filesystem::path log_file(const std::filesystem::path& logs, int rank, const char* suffix);
+// The process of one rank of that part, without streams: its environment has torchrun's names, which
+// libraries read, and FULGUR_ names, which fulgur-worker reads.
+ProcessSpec worker_process(const std::filesystem::path& program, const WorkerSet& workers,
+                           const NodePart& part, int rank, std::span<const int> cores);
 
-// The process of one rank: its environment has torchrun's names, which libraries read, and FULGUR_ names,
-// which fulgur-worker reads.
-ProcessSpec worker_process(const LocalWorkers& workers, int rank, std::span<const int> cores);
+// All workers as children of this process. They end when the thread that started them does.
+std::unique_ptr<Launcher> make_local_launcher(const boost::asio::any_io_executor& executor,
+                                              std::filesystem::path program);
 
 }  // namespace fulgur

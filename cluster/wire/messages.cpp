@@ -22,9 +22,12 @@ using MembersOf = boost::describe::describe_members<T, boost::describe::mod_publ
 
 // In the order of the alternatives of Message.
 constexpr auto kNames = std::to_array<std::string_view>(
-    {"Hello",         "Challenge", "Proof", "Refused",   "Assignment",   "StoreSet",    "StoreGet",
-     "StoreValue",    "Heartbeat", "OnGpu", "StepDone",  "ShardWritten", "ShardFailed", "Print",
-     "StopRequested", "Failed",    "Done",  "Committed", "Stop",         "Abort"});
+    {"Hello",       "Challenge",    "Proof",         "Refused",       "Assignment",
+     "StoreSet",    "StoreGet",     "StoreValue",    "Heartbeat",     "OnGpu",
+     "StepDone",    "ShardWritten", "ShardFailed",   "Print",         "StopRequested",
+     "Failed",      "Done",         "Committed",     "Stop",          "Abort",
+     "NodeReady",   "StartWorkers", "SignalWorkers", "WorkerStarted", "WorkerOutput",
+     "WorkerExited"});
 static_assert(kNames.size() == std::variant_size_v<Message>);
 
 [[noreturn]] void refuse(const std::string& problem) {
@@ -48,6 +51,13 @@ json::value to_value(const std::vector<std::int64_t>& numbers) {
   return json::value_from(numbers);
 }
 
+json::value to_value(const std::vector<std::string>& texts) {
+  json::array array;
+  for (const auto& text : texts)
+    array.push_back(to_value(text));
+  return array;
+}
+
 void from_value(const json::value& value, std::string& out) {
   out = value.as_string();
 }
@@ -67,6 +77,11 @@ void from_value(const json::value& value, double& out) {
 void from_value(const json::value& value, std::vector<std::int64_t>& out) {
   for (const auto& number : value.as_array())
     out.push_back(number.as_int64());
+}
+
+void from_value(const json::value& value, std::vector<std::string>& out) {
+  for (const auto& text : value.as_array())
+    out.emplace_back(text.as_string());
 }
 
 template <class T>

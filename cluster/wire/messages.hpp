@@ -121,9 +121,53 @@ struct Abort {
   std::string reason;
 };
 
-using Message = std::variant<Hello, Challenge, Proof, Refused, Assignment, StoreSet, StoreGet,
-                             StoreValue, Heartbeat, OnGpu, StepDone, ShardWritten, ShardFailed,
-                             Print, StopRequested, Failed, Done, Committed, Stop, Abort>;
+// Between the coordinator's launcher and the agent of a node (cluster/launch/agent.hpp), on a connection of
+// their own.
+
+// Agent to launcher, first: it is there.
+struct NodeReady {
+  std::string host;
+  std::int64_t pid = 0;
+};
+// Launcher to agent: start the workers of these ranks. They get the secret that the agent has.
+struct StartWorkers {
+  std::string run_id;
+  std::int64_t attempt = 0;
+  std::int64_t world = 0;
+  std::int64_t first_rank = 0;
+  std::int64_t ranks = 0;  // how many, from first_rank on
+  std::int64_t node = 0;
+  std::int64_t nodes = 0;
+  std::int64_t port = 0;                 // of the coordinator, at the address that the agent has
+  std::string directory;                 // to work in
+  std::vector<std::string> environment;  // "NAME=value" on top of the agent's
+};
+// Launcher to agent: send a signal to the worker of a rank, or to all when it is negative.
+struct SignalWorkers {
+  std::int64_t rank = -1;
+  std::int64_t signal = 0;
+};
+// Agent to launcher.
+struct WorkerStarted {
+  std::int64_t rank = 0;
+  std::int64_t pid = 0;
+};
+struct WorkerOutput {
+  std::int64_t rank = 0;
+  bool errors = false;  // it wrote this on stderr, not on stdout
+  std::string text;
+};
+struct WorkerExited {
+  std::int64_t rank = 0;
+  std::int64_t code = 0;
+  std::int64_t signal = 0;
+};
+
+using Message =
+    std::variant<Hello, Challenge, Proof, Refused, Assignment, StoreSet, StoreGet, StoreValue,
+                 Heartbeat, OnGpu, StepDone, ShardWritten, ShardFailed, Print, StopRequested,
+                 Failed, Done, Committed, Stop, Abort, NodeReady, StartWorkers, SignalWorkers,
+                 WorkerStarted, WorkerOutput, WorkerExited>;
 
 // One JSON object: the field "type" holds the name of the struct, the others are its fields. Real
 // numbers are strings with the shortest digits that read back exactly. Bytes of a text that are no
@@ -160,5 +204,13 @@ BOOST_DESCRIBE_STRUCT(Done, (), (result))
 BOOST_DESCRIBE_STRUCT(Committed, (), (step, ok))
 BOOST_DESCRIBE_STRUCT(Stop, (), ())
 BOOST_DESCRIBE_STRUCT(Abort, (), (reason))
+BOOST_DESCRIBE_STRUCT(NodeReady, (), (host, pid))
+BOOST_DESCRIBE_STRUCT(StartWorkers, (),
+                      (run_id, attempt, world, first_rank, ranks, node, nodes, port, directory,
+                       environment))
+BOOST_DESCRIBE_STRUCT(SignalWorkers, (), (rank, signal))
+BOOST_DESCRIBE_STRUCT(WorkerStarted, (), (rank, pid))
+BOOST_DESCRIBE_STRUCT(WorkerOutput, (), (rank, errors, text))
+BOOST_DESCRIBE_STRUCT(WorkerExited, (), (rank, code, signal))
 
 }  // namespace fulgur

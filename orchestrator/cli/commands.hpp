@@ -24,6 +24,7 @@ int run_command(const RecipeExplainOptions& options);
 int run_command(const RecipeSchemaOptions& options);
 int run_command(const RecipeDiffOptions& options);
 int run_command(const RecipeFormatOptions& options);
+int run_command(const AgentOptions& options);
 int run_command(const VersionOptions& options);
 
 }  // namespace fulgur

@@ -15,7 +15,11 @@ struct TrainOptions {
   std::filesystem::path recipe;
   std::vector<std::string> overrides;  // "a.b=c"; later ones win
   bool resume = true;                  // --resume auto
+  std::vector<std::string> exclude;    // nodes, beside those of the recipe
+  bool dry_run = false;                // print what would be submitted
+  bool submit = false;                 // also from within a job of the scheduler
 };
+struct AgentOptions {};
 struct CheckOptions {
   std::filesystem::path recipe;
   std::vector<std::string> overrides;
@@ -92,7 +96,7 @@ using Command =
     std::variant<TrainOptions, CheckOptions, PlanOptions, ParityOptions, GenerateOptions,
                  ListOptions, ShowOptions, VerifyOptions, ImportOptions, ExportOptions,
                  DoctorOptions, RecipeShowOptions, RecipeExplainOptions, RecipeSchemaOptions,
-                 RecipeDiffOptions, RecipeFormatOptions, VersionOptions>;
+                 RecipeDiffOptions, RecipeFormatOptions, AgentOptions, VersionOptions>;
 
 // How the mistakes of a recipe are shown.
 enum class ErrorFormat { kHuman, kShort, kJson };

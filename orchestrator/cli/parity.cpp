@@ -5,7 +5,6 @@
 #include <cstdio>
 
 #include "cluster/exit_codes.hpp"
-#include "cluster/launch/local.hpp"
 #include "cluster/wire/secret.hpp"
 #include "cluster/wire/text.hpp"
 #include "orchestrator/cli/commands.hpp"
@@ -14,6 +13,7 @@
 #include "orchestrator/coordinator/verdict.hpp"
 #include "orchestrator/parity/compare.hpp"
 #include "orchestrator/planner/phase_plans.hpp"
+#include "orchestrator/run/launching.hpp"
 #include "recipes/diagnostic.hpp"
 #include "recipes/dsl/load.hpp"
 #include "recipes/near_tie.hpp"
@@ -134,7 +134,7 @@ Recorded record(const NamedJob& named, const fs::path& folder, const RecordedRun
   if (reference != nullptr) setup.source = reference->checkpoints;
   setup.world = world_size(named.job.layout);
   setup.run_id = to_hex(random_bytes(8));
-  setup.program = find_worker_program();
+  setup.launcher = launch_locally();
   setup.logs = folder / "logs";
   setup.limits.dead_after = std::chrono::duration_cast<Duration>(
       std::chrono::duration<double>(named.job.cluster.dead_after_seconds));

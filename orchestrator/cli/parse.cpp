@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <memory>
+#include <utility>
 
 #include "cluster/exit_codes.hpp"
 #include "orchestrator/cli/options.hpp"
@@ -97,6 +98,9 @@ struct Commands {
   Overrides explain_overrides;
   Overrides diff_overrides;
   std::vector<std::string> allow_change;
+  std::string cluster;
+  std::string stop_after;
+  std::string stop_at;
   TrainOptions train;
   CheckOptions check;
   PlanOptions plan;
@@ -116,6 +120,27 @@ struct Commands {
   bool version = false;
 };
 
+void add_cluster(CLI::App& command, Commands& commands) {
+  command
+      .add_option("--cluster", commands.cluster,
+                  "Where the workers run: local, ssh, slurm, kubernetes (cluster.kind)")
+      ->check(CLI::IsMember({"local", "ssh", "slurm", "kubernetes"}));
+  command
+      .add_option("--exclude", commands.train.exclude,
+                  "A host or node not to use, beside cluster.exclude; give several")
+      ->type_name("NODE")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  command
+      .add_option("--stop-after", commands.stop_after,
+                  "Stop with a checkpoint after so long, as 90min (stopping.after)")
+      ->type_name("TIME");
+  command
+      .add_option("--stop-at", commands.stop_at,
+                  "Stop with a checkpoint at a time, as 2026-01-31T08:00:00Z (stopping.at)")
+      ->type_name("TIME");
+}
+
 void declare_train(CLI::App& app, Commands& commands) {
   auto& train = add_command(app, "train", "Train a model, or go on with a run that stopped");
   add_recipe(train, commands.train.recipe, commands.train_overrides);
@@ -130,6 +155,9 @@ void declare_train(CLI::App& app, Commands& commands) {
                   "A fixed field that may differ from the checkpoint's; give several")
       ->type_name("FIELD")
       ->allow_extra_args(false);
+  add_cluster(train, commands);
+  train.add_flag("--dry-run", commands.train.dry_run,
+                 "Print the batch script for --cluster slurm, and submit nothing");
   auto& check = add_command(app, "check", "Find all mistakes of a recipe, and say what it makes");
   add_recipe(check, commands.check.recipe, commands.check_overrides);
 }
@@ -310,6 +338,11 @@ std::optional<Command> chosen(const CLI::App& app, Commands& commands) {
   for (const auto& each : commands.allow_change)
     allowed += (allowed.empty() ? "" : ", ") + each;
   if (!allowed.empty()) commands.train.overrides.push_back("resume.allow_change=[" + allowed + "]");
+  for (const auto& [field, value] : {std::pair{"cluster.kind", &commands.cluster},
+                                     std::pair{"stopping.after", &commands.stop_after},
+                                     std::pair{"stopping.at", &commands.stop_at}}) {
+    if (!value->empty()) commands.train.overrides.push_back(fmt::format("{}={}", field, *value));
+  }
   commands.check.overrides = commands.check_overrides.all();
   commands.plan.overrides = commands.plan_overrides.all();
   commands.parity.overrides = commands.parity_overrides.all();
@@ -320,6 +353,7 @@ std::optional<Command> chosen(const CLI::App& app, Commands& commands) {
   if (app.got_subcommand("recipe")) return chosen_recipe(innermost(app).get_name(), commands);
   if (app.got_subcommand("generate")) return commands.generate;
   if (app.got_subcommand("doctor")) return commands.doctor;
+  if (app.got_subcommand("agent")) return AgentOptions{};
   const auto& name = innermost(app).get_name();
   if (name == "ls") return commands.list;
   if (name == "show") return commands.show;
@@ -357,6 +391,7 @@ Parsed parse(int argc, const char* const* argv) {
   declare_checkpoints(app, commands);
   declare_exchange(app, commands);
   declare_doctor(app, commands.doctor);
+  add_command(app, "agent", "What fulgur itself starts on each node").group("");
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {

@@ -7,6 +7,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
@@ -15,7 +16,6 @@
 #include <exception>
 #include <utility>
 
-#include "cluster/launch/local.hpp"
 #include "cluster/wire/connection.hpp"
 #include "cluster/wire/deadline.hpp"
 #include "cluster/wire/secret.hpp"
@@ -40,65 +40,77 @@ class Coordinator {
       : setup_(setup),
         hooks_(hooks),
         session_{.run_id = setup.run_id, .attempt = setup.attempt},
-        secret_(random_bytes(kSecretBytes)),
-        acceptor_(io_, {asio::ip::address_v4::loopback(), 0}),
+        secret_(setup.secret.empty() ? random_bytes(kSecretBytes) : setup.secret),
+        launcher_(setup.launcher(io_.get_executor())),
+        acceptor_(io_, {launcher_->listen_address(), 0}),
         signals_(io_, SIGINT, SIGTERM, SIGUSR2),
         tick_(io_),
         grace_(io_),
+        stop_timer_(io_),
         state_(initial_state(setup.world, Clock::now())),
         shards_(setup.world),
+        workers_(static_cast<std::size_t>(setup.world)),
         connections_(static_cast<std::size_t>(setup.world)) {
     signals_.add(SIGHUP);
+    signals_.add(SIGUSR1);
   }
 
   RunResult run() {
-    start_workers();
+    launcher_->start(worker_set(), launch_events());
+    if (setup_.stop_at) asio::co_spawn(io_, stop_in_time(*setup_.stop_at), asio::detached);
     asio::co_spawn(io_, accept_workers(), asio::detached);
     asio::co_spawn(io_, watch_signals(), asio::detached);
     asio::co_spawn(io_, tick(), asio::detached);
     io_.run();
     committer_.join();
     if (error_) std::rethrow_exception(error_);
-    return {.exit_code = exit_code(state_), .state = std::move(state_), .workers = facts()};
+    return {.exit_code = exit_code(state_), .state = std::move(state_), .workers = workers_};
   }
 
  private:
   using Clock = std::chrono::steady_clock;
 
-  struct Worker {
-    std::unique_ptr<ChildProcess> process;
-    WorkerFacts facts;
-  };
-
-  void start_workers() {
-    LocalWorkers local;
-    local.program = setup_.program;
-    local.run_id = setup_.run_id;
-    local.attempt = setup_.attempt;
-    local.world = setup_.world;
-    local.port = acceptor_.local_endpoint().port();
-    local.secret = secret_;
-    local.logs = setup_.logs;
-    const auto cores = deal_cores(usable_cores(), setup_.world);
-    std::vector<pid_t> pids;
-    for (int rank = 0; rank < setup_.world; ++rank) {
-      const auto spec = worker_process(local, rank, cores[static_cast<std::size_t>(rank)]);
-      Worker worker;
-      worker.process = std::make_unique<ChildProcess>(io_.get_executor(), spec);
-      worker.facts = {.pid = worker.process->pid(), .errors = spec.errors};
-      pids.push_back(worker.facts.pid);
-      workers_.push_back(std::move(worker));
-    }
-    for (int rank = 0; rank < setup_.world; ++rank)
-      asio::co_spawn(io_, watch_process(rank), asio::detached);
-    if (hooks_.started) hooks_.started(local.port, pids);
+  WorkerSet worker_set() const {
+    WorkerSet set;
+    set.run_id = setup_.run_id;
+    set.attempt = setup_.attempt;
+    set.world = setup_.world;
+    set.port = acceptor_.local_endpoint().port();
+    set.secret = secret_;
+    set.logs = setup_.logs;
+    return set;
   }
 
-  std::vector<WorkerFacts> facts() const {
-    std::vector<WorkerFacts> all;
-    for (const auto& worker : workers_)
-      all.push_back(worker.facts);
-    return all;
+  LaunchEvents launch_events() {
+    LaunchEvents events;
+    events.started = [this](int rank, const WorkerFacts& facts) {
+      workers_[static_cast<std::size_t>(rank)] = facts;
+      if (++num_started_ == setup_.world)
+        tell(hooks_.started, acceptor_.local_endpoint().port(), workers_);
+    };
+    events.exited = [this](int rank, const ExitStatus& status, const std::string& lost) {
+      tell(hooks_.note,
+           fmt::format("rank {} {}", rank, lost.empty() ? to_string(status) : "is lost: " + lost));
+      happened(event::Exited{rank, status, lost});
+      // A node that is cut off leaves a connection that nobody will close.
+      auto& connection = connections_[static_cast<std::size_t>(rank)];
+      if (!lost.empty() && connection) connection->close();
+    };
+    events.stop_asked = [this](int number) { ask_to_stop(number); };
+    events.note = [this](const std::string& text) { tell(hooks_.note, text); };
+    return events;
+  }
+
+  void ask_to_stop(int number) {
+    if (!state_.stop_requested) tell(hooks_.stopping, number);
+    happened(event::StopAsked{});
+  }
+
+  asio::awaitable<void> stop_in_time(TimePoint when) {
+    stop_timer_.expires_at(when);
+    boost::system::error_code cancelled;
+    co_await stop_timer_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+    if (!cancelled) ask_to_stop(0);
   }
 
   // Runs a hook. When it throws, the run is over: the first exception is thrown by run().
@@ -164,18 +176,15 @@ class Coordinator {
     const auto& cause = state_.cause;
     const bool at_once = cause && cause->kind == Cause::Kind::kSignal;
     send_all(Abort{"the run ends"});
-    for (auto& worker : workers_)
-      worker.process->signal(at_once ? SIGKILL : SIGTERM);
-    if (cause && cause->kind == Cause::Kind::kSilent)
-      workers_[static_cast<std::size_t>(cause->rank)].process->signal(SIGKILL);
+    launcher_->signal_all(at_once ? SIGKILL : SIGTERM);
+    if (cause && cause->kind == Cause::Kind::kSilent) launcher_->signal(cause->rank, SIGKILL);
     asio::co_spawn(io_, kill_after_grace(), asio::detached);
   }
 
   asio::awaitable<void> kill_after_grace() {
     grace_.expires_after(kGrace);
     co_await grace_.async_wait(asio::use_awaitable);
-    for (auto& worker : workers_)
-      worker.process->signal(SIGKILL);
+    launcher_->signal_all(SIGKILL);
   }
 
   void end() {
@@ -184,25 +193,27 @@ class Coordinator {
     signals_.cancel(ignored);
     tick_.cancel();
     grace_.cancel();
+    stop_timer_.cancel();
     for (auto& connection : connections_) {
       if (connection) connection->close();
     }
     ended_ = true;
-    io_.stop();
+    asio::co_spawn(io_, take_leave(), asio::detached);
   }
 
-  asio::awaitable<void> watch_process(int rank) {
-    const auto status = co_await workers_[static_cast<std::size_t>(rank)].process->exited();
-    tell(hooks_.note, fmt::format("rank {} {}", rank, to_string(status)));
-    happened(event::Exited{rank, status});
+  asio::awaitable<void> take_leave() {
+    co_await launcher_->close();
+    io_.stop();
   }
 
   asio::awaitable<void> watch_signals() {
     for (;;) {
       const int number = co_await signals_.async_wait(asio::use_awaitable);
-      const bool first = !state_.stop_requested;
+      if (!state_.stop_requested) {
+        ask_to_stop(number);
+        continue;
+      }
       happened(event::Signal{number});
-      if (first) tell(hooks_.stopping, number);
     }
   }
 
@@ -284,8 +295,7 @@ class Coordinator {
     } else if (const auto* print = std::get_if<Print>(&message)) {
       tell(hooks_.print, print->text);
     } else if (const auto* asked = std::get_if<StopRequested>(&message)) {
-      if (!state_.stop_requested) tell(hooks_.stopping, static_cast<int>(asked->signal));
-      happened(event::StopAsked{});
+      ask_to_stop(static_cast<int>(asked->signal));
     } else if (auto* failed = std::get_if<Failed>(&message)) {
       tell(hooks_.note,
            fmt::format("rank {} failed ({}): {}", rank, failed->kind, failed->message));
@@ -332,14 +342,17 @@ class Coordinator {
   Session session_;
   std::string secret_;
   asio::io_context io_{1};
+  std::unique_ptr<Launcher> launcher_;
   asio::ip::tcp::acceptor acceptor_;
   asio::signal_set signals_;
   asio::steady_timer tick_;
   asio::steady_timer grace_;
+  asio::steady_timer stop_timer_;
   RunState state_;
   StoreTable store_;
   ShardCollector shards_;
-  std::vector<Worker> workers_;
+  std::vector<WorkerFacts> workers_;  // [world]
+  int num_started_ = 0;
   std::vector<std::shared_ptr<Connection>> connections_;  // [world], null when there is none
   int num_strangers_ = 0;
   bool ended_ = false;

@@ -1,6 +1,7 @@
 #include "orchestrator/coordinator/decide.hpp"
 
 #include <algorithm>
+#include <csignal>
 #include <utility>
 
 #include "cluster/exit_codes.hpp"
@@ -62,14 +63,17 @@ class Decider {
   void operator()(const event::Exited& exited) {
     auto& gone = worker(exited.rank);
     gone.exit = exited.status;
-    if (!gone.connected)
+    gone.lost = exited.lost;
+    if (!gone.lost.empty() && !gone.failure && !gone.result)
+      abort({.kind = Cause::Kind::kDied, .rank = exited.rank});
+    else if (!gone.connected)
       judge_end(exited.rank);
     else if (!gone.failure && !gone.result)  // its last words may still be on the way
       suspect({.kind = Cause::Kind::kDied, .rank = exited.rank});
   }
 
   void operator()(const event::Signal& signal) {
-    if (state_.stop_requested)
+    if (state_.stop_requested && signal.number == SIGINT)
       abort({.kind = Cause::Kind::kSignal, .signal = signal.number});
     else
       request_stop();
@@ -171,6 +175,7 @@ int code_of(const RunState& state, const Cause& cause) {
   if (cause.kind == Cause::Kind::kNotJoined) return kExitUnavailable;
   const auto& worker = state.workers.at(static_cast<std::size_t>(cause.rank));
   if (worker.failure) return exit_code(worker.failure->kind);
+  if (!worker.lost.empty()) return kExitUnavailable;
   if (cause.kind == Cause::Kind::kDied && worker.exit && worker.exit->code == kExitAuthentication)
     return kExitAuthentication;
   return kExitFailed;

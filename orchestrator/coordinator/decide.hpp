@@ -25,6 +25,7 @@ struct WorkerState {
   std::string collective;
   std::int64_t memory = 0;            // bytes that it has occupied at most
   std::optional<ExitStatus> exit;     // the process has ended
+  std::string lost;                   // with its node, and why; empty: it was not
   std::optional<Failed> failure;      // what it said before it ended
   std::optional<std::string> result;  // of its work (Done)
 };
@@ -92,6 +93,7 @@ struct Disconnected {
 struct Exited {
   int rank;
   ExitStatus status;
+  std::string lost = {};  // why its node is lost; empty: the process has ended
 };
 struct Signal {  // to the coordinator itself
   int number;

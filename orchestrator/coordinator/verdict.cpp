@@ -22,6 +22,7 @@ std::string host_name() {
 }
 
 std::string what_happened(const Cause& cause, const WorkerState& worker) {
+  if (!worker.lost.empty()) return "is lost with its node: " + worker.lost;
   switch (cause.kind) {
     case Cause::Kind::kFailed:
       return "failed: " + worker.failure.value_or(Failed{}).message;
@@ -81,8 +82,11 @@ std::string explain(const RunResult& result, const std::string& resume) {
   const auto at = static_cast<std::size_t>(cause.rank);
   const auto& worker = result.state.workers.at(at);
   const auto& facts = result.workers.at(at);
-  std::string text = fmt::format("fulgur: rank {} (pid {} on {}) {}\n", cause.rank, facts.pid,
-                                 host_name(), what_happened(cause, worker));
+  const auto node = facts.node.empty() ? host_name() : facts.node;
+  std::string text = facts.pid > 0 ? fmt::format("fulgur: rank {} (pid {} on {}) {}\n", cause.rank,
+                                                 facts.pid, node, what_happened(cause, worker))
+                                   : fmt::format("fulgur: rank {} (not started yet) {}\n",
+                                                 cause.rank, what_happened(cause, worker));
   text += where_it_stood(worker);
   text += tail_of(facts.errors);
   if (result.exit_code == kExitDoNotRepeat)

@@ -4,11 +4,11 @@
 
 #include <cstdio>
 
-#include "cluster/launch/local.hpp"
 #include "cluster/wire/secret.hpp"
 #include "cluster/wire/text.hpp"
 #include "orchestrator/coordinator/coordinator.hpp"
 #include "orchestrator/coordinator/verdict.hpp"
+#include "orchestrator/run/launching.hpp"
 
 namespace fulgur {
 
@@ -30,7 +30,7 @@ int run_single_task(const SingleTask& task, const std::function<void(const std::
   setup.job.layout = {};
   setup.task = task.task;
   setup.run_id = to_hex(random_bytes(8));
-  setup.program = find_worker_program();
+  setup.launcher = launch_locally();
   setup.checkpoint = task.checkpoint;
   setup.source = task.source;
   setup.destination = task.destination;

@@ -4,18 +4,20 @@
 #include <unistd.h>
 
 #include <boost/json.hpp>
+#include <csignal>
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <set>
 
 #include "cluster/exit_codes.hpp"
-#include "cluster/launch/local.hpp"
 #include "cluster/wire/secret.hpp"
 #include "cluster/wire/text.hpp"
 #include "orchestrator/coordinator/coordinator.hpp"
 #include "orchestrator/coordinator/verdict.hpp"
 #include "orchestrator/planner/phase_plans.hpp"
 #include "orchestrator/run/journal.hpp"
+#include "orchestrator/run/launching.hpp"
 #include "orchestrator/run/progress.hpp"
 #include "orchestrator/run/utilisation.hpp"
 #include "recipes/canonical.hpp"
@@ -41,6 +43,15 @@ std::string signal_name(int number) {
   return name == nullptr ? fmt::format("signal {}", number) : fmt::format("SIG{}", name);
 }
 
+// "n1:123 n2:456", or "123 124" on this machine.
+std::string where(const std::vector<WorkerFacts>& workers) {
+  std::vector<std::string> all;
+  for (const auto& worker : workers)
+    all.push_back(worker.node.empty() ? std::to_string(worker.pid)
+                                      : fmt::format("{}:{}", worker.node, worker.pid));
+  return fmt::format("{}", fmt::join(all, " "));
+}
+
 // One attempt: what it tells on the terminal and writes into the run directory while it goes on.
 class Attempt {
  public:
@@ -55,15 +66,19 @@ class Attempt {
     setup_.job = run.job;
     setup_.world = world_size(run.job.layout);
     setup_.attempt = directory.attempt();
-    setup_.run_id = to_hex(random_bytes(8));
-    setup_.program = find_worker_program();
+    const auto launching = launching_of(run.job);
+    setup_.launcher = launching.launcher;
+    setup_.run_id = launching.run_id;
+    setup_.secret = launching.secret;
+    setup_.limits.join = launching.join;
     setup_.logs = directory.logs();
     if (start) setup_.checkpoint = start->path;
+    setup_.stop_at = run.stop_at;
     setup_.limits.dead_after = std::chrono::duration_cast<Duration>(
         std::chrono::duration<double>(run.job.cluster.dead_after_seconds));
   }
 
-  int run() {
+  AttemptEnd run() {
     announce();
     write_run_file("running", {}, {});
     const auto result = coordinate(setup_, hooks());
@@ -71,9 +86,9 @@ class Attempt {
     if (ends_for_next_layout(result.state)) {
       next_ = checkpoint_folder(directory_.checkpoints(), last_.step);
       events_.write("ended", "the next phase has another layout");
-      return result.exit_code;
+      return {.exit_code = result.exit_code, .stop_signal = stop_signal_, .steps = num_steps_};
     }
-    return conclude(result);
+    return {.exit_code = conclude(result), .stop_signal = stop_signal_, .steps = num_steps_};
   }
 
   // Where other workers go on, on the layout of the next phase; nothing when the run has ended.
@@ -98,11 +113,18 @@ class Attempt {
 
   CoordinatorHooks hooks() {
     CoordinatorHooks hooks;
-    hooks.started = [this](std::uint16_t port, const std::vector<pid_t>& pids) {
-      write_run_file("running", port, pids);
-      events_.write("started", fmt::format("workers {}", fmt::join(pids, " ")));
-      progress_.note(fmt::format("{} worker{} started; logs in {}", pids.size(),
-                                 pids.size() == 1 ? "" : "s", setup_.logs.string()));
+    hooks.started = [this](std::uint16_t port, const std::vector<WorkerFacts>& workers) {
+      write_run_file("running", port, workers);
+      events_.write("started", "workers " + where(workers));
+      std::set<std::string> nodes;
+      for (const auto& worker : workers)
+        nodes.insert(worker.node);
+      progress_.note(fmt::format("{} worker{} started{}; logs in {}", workers.size(),
+                                 workers.size() == 1 ? "" : "s",
+                                 nodes.size() > 1 || !nodes.begin()->empty()
+                                     ? fmt::format(" on {}", fmt::join(nodes, ", "))
+                                     : "",
+                                 setup_.logs.string()));
     };
     hooks.gpu = [this](int rank, const std::string& name) {
       events_.write("gpu", fmt::format("rank {}: {}", rank, name));
@@ -113,15 +135,18 @@ class Attempt {
       metrics_.append(metrics_line(step, use));
       progress_.step(step, use);
       last_ = step;
+      ++num_steps_;
     };
     hooks.print = [this](const std::string& text) { progress_.note(text); };
     hooks.checkpoint = [this](std::int64_t step, const std::string& problem) {
       checkpointed(step, problem);
     };
     hooks.stopping = [this](int signal) {
-      events_.write("stopping", signal_name(signal));
-      progress_.note(fmt::format("{}: writing a checkpoint, then stopping (again: stop at once)",
-                                 signal_name(signal)));
+      const auto reason = signal == 0 ? "it is time" : signal_name(signal);
+      stop_signal_ = signal;
+      events_.write("stopping", reason);
+      progress_.note(fmt::format("{}: writing a checkpoint, then stopping{}", reason,
+                                 signal == SIGINT ? " (again: stop at once)" : ""));
     };
     hooks.note = [this](const std::string& text) { events_.write("note", text); };
     return hooks;
@@ -173,7 +198,8 @@ class Attempt {
     return result.exit_code;
   }
 
-  void write_run_file(const char* state, std::uint16_t port, const std::vector<pid_t>& pids) {
+  void write_run_file(const char* state, std::uint16_t port,
+                      const std::vector<WorkerFacts>& workers) {
     json::object run;
     run["name"] = run_.job.name;
     run["state"] = state;
@@ -190,7 +216,10 @@ class Attempt {
       environment[each.name] = each.value;
     if (!environment.empty()) run["environment"] = std::move(environment);
     if (port != 0) run["port"] = port;
-    if (!pids.empty()) run["workers"] = json::array(pids.begin(), pids.end());
+    json::array started;
+    for (const auto& worker : workers)
+      started.push_back({{"node", worker.node}, {"pid", worker.pid}});
+    if (!workers.empty()) run["workers"] = std::move(started);
     directory_.write("run.json", json::serialize(run) + "\n");
   }
 
@@ -203,7 +232,9 @@ class Attempt {
   Progress progress_;
   std::optional<double> peak_;  // FLOP/s of a rank's GPU, as far as known
   StepDone last_;
+  std::int64_t num_steps_ = 0;  // of this attempt
   std::optional<std::int64_t> saved_;
+  std::optional<int> stop_signal_;  // that a stop was asked for with; 0: it was time
   std::optional<std::filesystem::path> next_;
 };
 
@@ -254,9 +285,10 @@ Job launched_job(const Job& job, std::int64_t tokens) {
   return launched;
 }
 
-int train_to_end(const TrainingRun& run, RunDirectory& directory,
-                 std::optional<CheckpointInfo> start) {
+AttemptEnd train_to_end(const TrainingRun& run, RunDirectory& directory,
+                        std::optional<CheckpointInfo> start) {
   directory.write("recipe.yaml", read_file(run.recipe));
+  std::int64_t steps = 0;
   for (;;) {
     auto launched = run;
     launched.job =
@@ -265,9 +297,11 @@ int train_to_end(const TrainingRun& run, RunDirectory& directory,
     directory.write("recipe.resolved.json", to_json(launched.job) + "\n");
     drop_steps_behind(directory.metrics(), start ? start->step : 0);
     Attempt attempt(launched, directory, start);
-    const int code = attempt.run();
+    auto end = attempt.run();
+    end.steps += steps;
     const auto next = attempt.next();
-    if (!next) return code;
+    if (!next) return end;
+    steps = end.steps;
     start = next;
   }
 }

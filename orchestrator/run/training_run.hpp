@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "orchestrator/coordinator/decide.hpp"
 #include "orchestrator/run/run_directory.hpp"
 #include "recipes/dsl/load.hpp"
 #include "recipes/job.hpp"
@@ -26,12 +27,20 @@ class IdentityError : public std::runtime_error {
 // when it is of another model, data, batch or optimizer than `job`.
 std::optional<CheckpointInfo> find_start(const RunDirectory& directory, const Job& job);
 
+// How an attempt ended.
+struct AttemptEnd {
+  int exit_code = 0;
+  std::optional<int> stop_signal;  // that asked for a stop; 0: stop_at was reached
+  std::int64_t steps = 0;          // that it did
+};
+
 // A recipe on its way to a run.
 struct TrainingRun {
   Job job;                       // as the recipe has it; what it leaves to the planner is open
   std::filesystem::path recipe;  // as the user named it
   std::string resume_command;    // for messages
   std::vector<EnvironmentUse> environment = {};  // what the recipe read of it, for run.json
+  std::optional<TimePoint> stop_at = {};         // then it stops with a checkpoint
 };
 
 // The job as its workers get it when the run has seen `tokens` tokens: on the layout of that phase, and with
@@ -40,8 +49,8 @@ Job launched_job(const Job& job, std::int64_t tokens);
 
 // Trains from `start`, or from new weights, to the last step or a stop, and keeps the run directory's
 // files. Where a phase has another layout than the one before it, the workers end with a checkpoint, and
-// others go on from it. Progress goes to stdout; what went wrong to stderr, last. Returns the exit code.
-int train_to_end(const TrainingRun& run, RunDirectory& directory,
-                 std::optional<CheckpointInfo> start);
+// others go on from it. Progress goes to stdout; what went wrong to stderr, last.
+AttemptEnd train_to_end(const TrainingRun& run, RunDirectory& directory,
+                        std::optional<CheckpointInfo> start);
 
 }  // namespace fulgur

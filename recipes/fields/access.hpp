@@ -21,6 +21,12 @@ inline constexpr std::array<std::string_view, 3> kChoiceNames<DeviceKind> = {"au
 template <>
 inline constexpr std::array<std::string_view, 3> kChoiceNames<Transport> = {"auto", "nccl", "ucx"};
 template <>
+inline constexpr std::array<std::string_view, 4> kChoiceNames<ClusterKind> = {
+    "local", "ssh", "slurm", "kubernetes"};
+template <>
+inline constexpr std::array<std::string_view, 3> kChoiceNames<Preflight> = {"auto", "always",
+                                                                            "never"};
+template <>
 inline constexpr std::array<std::string_view, 2> kChoiceNames<AuxLoss> = {"gshard", "mixtral"};
 template <>
 inline constexpr std::array<std::string_view, 2> kChoiceNames<WeightDecayOn> = {"matrices", "all"};

@@ -23,6 +23,9 @@ std::vector<Field> optimizer_fields();
 std::vector<Field> layout_fields();
 std::vector<Field> parallel_fields();
 std::vector<Field> operation_fields();
+std::vector<Field> cluster_fields();
+std::vector<Field> slurm_fields();
+std::vector<Field> stop_fields();
 std::vector<Field> sample_fields();
 
 inline constexpr auto kRequired = Presence::kRequired;

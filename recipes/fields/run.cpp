@@ -37,29 +37,6 @@ std::vector<Field> operation_fields() {
        .help =
            "Fixed fields, by their full names, that may differ from those of the checkpoint that "
            "the run goes on from; `--allow-change` adds to them."},
-      {.name = "cluster.kind",
-       .access = kMember<&Job::cluster, &ClusterSpec::kind>,
-       .help = "local: all workers are processes on this machine."},
-      {.name = "cluster.transport",
-       .access = kMember<&Job::cluster, &ClusterSpec::transport>,
-       .help =
-           "Over what workers exchange tensors: nccl (one GPU a worker), ucx (any device; workers "
-           "may share GPUs); auto: nccl between GPUs where the build has it, ucx otherwise."},
-      {.name = "cluster.heartbeat",
-       .access = kMember<&Job::cluster, &ClusterSpec::heartbeat_seconds>,
-       .unit = Unit::kSeconds,
-       .range = kSeconds,
-       .help = "How often a worker says that it lives."},
-      {.name = "cluster.dead_after",
-       .access = kMember<&Job::cluster, &ClusterSpec::dead_after_seconds>,
-       .unit = Unit::kSeconds,
-       .range = kSeconds,
-       .help = "A worker that was silent for so long is dead."},
-      {.name = "cluster.comm_timeout",
-       .access = kMember<&Job::cluster, &ClusterSpec::comm_timeout_seconds>,
-       .unit = Unit::kSeconds,
-       .range = kSeconds,
-       .help = "How long workers wait for each other in a collective."},
   };
 }
 

@@ -34,6 +34,7 @@ std::span<const Rule> pipeline_rules();
 std::span<const Rule> data_rules();
 std::span<const Rule> optimizer_rules();
 std::span<const Rule> run_rules();
+std::span<const Rule> cluster_rules();
 
 // "3 or 6": the nearest divisors of `whole` on both sides of `wanted`, `wanted` itself when it is one.
 std::string nearest_divisors(std::int64_t whole, std::int64_t wanted);

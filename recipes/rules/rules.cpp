@@ -124,7 +124,7 @@ class PhaseRules {
 
 std::vector<std::span<const Rule>> all_rules() {
   return {model_rules(),    batch_rules(), phase_rules(),     mix_rules(), layout_rules(),
-          pipeline_rules(), data_rules(),  optimizer_rules(), run_rules()};
+          pipeline_rules(), data_rules(),  optimizer_rules(), run_rules(), cluster_rules()};
 }
 
 }  // namespace

@@ -45,13 +45,6 @@ std::optional<Finding> death_takes_some_heartbeats(const Job& job) {
       fmt::format("dead_after: {}s or more", real_text(kLeast * cluster.heartbeat_seconds))};
 }
 
-std::optional<Finding> cluster_kind_is_known(const Job& job) {
-  if (job.cluster.kind == "local") return std::nullopt;
-  return Finding{"E0253",
-                 fmt::format("there is no cluster of kind `{}`", shortened(job.cluster.kind)),
-                 "kinds: local"};
-}
-
 std::optional<Finding> nccl_has_gpus(const Job& job) {
   if (job.cluster.transport != Transport::kNccl || job.device != DeviceKind::kCpu)
     return std::nullopt;
@@ -106,7 +99,6 @@ std::span<const Rule> run_rules() {
       {{"name"}, name_is_a_file_name},
       {{"run_directory"}, run_has_a_directory},
       {{"cluster.dead_after", "cluster.heartbeat"}, death_takes_some_heartbeats},
-      {{"cluster.kind"}, cluster_kind_is_known},
       {{"cluster.transport", "device"}, nccl_has_gpus},
       {{"train.precision", "device"}, precision_fits_the_device},
       {{"sample.tokens", "sample.prompt"}, sample_has_a_prompt},

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <map>
+
 using namespace fulgur;
 
 TEST_SUITE("cluster/launch/local") {
@@ -27,25 +29,41 @@ TEST_SUITE("cluster/launch/local") {
     }
   }
 
-  TEST_CASE("a worker's environment names its rank, and not the secret") {
-    LocalWorkers workers;
-    workers.program = "/bin/true";
+  TEST_CASE("a worker's environment names its rank and its node, and not the secret") {
+    WorkerSet workers;
     workers.run_id = "abc";
     workers.attempt = 2;
-    workers.world = 4;
+    workers.world = 8;
     workers.port = 1234;
     workers.secret = "hush";
-    workers.logs = "/runs/x/logs/attempt-0002";
-    const auto spec = worker_process(workers, 3, std::vector{5, 6});
-    CHECK(spec.environment.at("RANK") == "3");
-    CHECK(spec.environment.at("WORLD_SIZE") == "4");
-    CHECK(spec.environment.at("MASTER_PORT") == "1234");
-    CHECK(spec.environment.at("TORCHELASTIC_RESTART_COUNT") == "1");
-    CHECK(spec.environment.at("OPENBLAS_NUM_THREADS") == "2");
-    CHECK(spec.errors == "/runs/x/logs/attempt-0002/rank-00003.err");
+    const NodePart part{.node = 1, .nodes = 3, .first_rank = 2, .ranks = 4, .address = "10.0.0.7"};
+    const auto spec = worker_process("/bin/true", workers, part, 5, std::vector{5, 6});
+    const std::map<std::string, std::string> expected{{"RANK", "5"},
+                                                      {"LOCAL_RANK", "3"},
+                                                      {"WORLD_SIZE", "8"},
+                                                      {"LOCAL_WORLD_SIZE", "4"},
+                                                      {"GROUP_RANK", "1"},
+                                                      {"GROUP_WORLD_SIZE", "3"},
+                                                      {"MASTER_ADDR", "10.0.0.7"},
+                                                      {"MASTER_PORT", "1234"},
+                                                      {"TORCHELASTIC_RESTART_COUNT", "1"},
+                                                      {"TORCHELASTIC_RUN_ID", "abc"},
+                                                      {"FULGUR_RANK", "5"},
+                                                      {"FULGUR_LOCAL_RANK", "3"},
+                                                      {"FULGUR_COORDINATOR_ADDRESS", "10.0.0.7"},
+                                                      {"OPENBLAS_NUM_THREADS", "2"}};
+    for (const auto& [name, value] : expected) {
+      CAPTURE(name);
+      CHECK(spec.environment.at(name) == value);
+    }
     CHECK(spec.cores == std::vector{5, 6});
     CHECK(spec.secret == "hush");
     for (const auto& [name, value] : spec.environment)
       CHECK(value.find("hush") == std::string::npos);
+  }
+
+  TEST_CASE("the logs of a rank have its number") {
+    CHECK(log_file("/runs/x/logs/attempt-0002", 3, "err") ==
+          "/runs/x/logs/attempt-0002/rank-00003.err");
   }
 }

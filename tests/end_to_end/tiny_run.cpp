@@ -90,9 +90,9 @@ fs::path TinyRun::checkpoint(std::int64_t step) const {
 
 std::unique_ptr<Program> TinyRun::start(std::vector<std::string> arguments) const {
   arguments.insert(arguments.begin(), FULGUR_PROGRAM);
-  return std::make_unique<Program>(
-      std::move(arguments), folder(),
-      std::map<std::string, std::string>{{"FULGUR_WORKER", FULGUR_WORKER_PROGRAM}});
+  auto environment = environment_;
+  environment["FULGUR_WORKER"] = FULGUR_WORKER_PROGRAM;
+  return std::make_unique<Program>(std::move(arguments), folder(), environment);
 }
 
 Outcome TinyRun::fulgur(std::vector<std::string> arguments) const {

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/support/program.hpp"
@@ -35,6 +36,11 @@ class TinyRun {
   std::filesystem::path directory() const { return folder() / "run"; }
   std::filesystem::path checkpoint(std::int64_t step) const;
 
+  // What `fulgur` gets on top of this process's environment.
+  void set_environment(std::map<std::string, std::string> environment) {
+    environment_ = std::move(environment);
+  }
+
   // `fulgur` with these arguments, started in folder(), so that relative paths lead into it.
   std::unique_ptr<Program> start(std::vector<std::string> arguments) const;
   // The same to its end.
@@ -53,6 +59,7 @@ class TinyRun {
 
  private:
   TemporaryDirectory folder_;
+  std::map<std::string, std::string> environment_;
 };
 
 bool contains(const std::string& text, const std::string& part);

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "cluster/launch/local.hpp"
 #include "orchestrator/coordinator/verdict.hpp"
 #include "tests/support/temporary_directory.hpp"
 
@@ -22,13 +23,19 @@ struct FakeRun {
   explicit FakeRun(int world) {
     setup.world = world;
     setup.run_id = "fake";
-    setup.program = FULGUR_FAKE_WORKER;
+    use(FULGUR_FAKE_WORKER);
     setup.logs = folder.path();
     setup.job.run_directory = folder.path();
     // Generous: a loaded machine must not make a healthy worker look dead.
     setup.limits.dead_after = std::chrono::seconds(20);
     setup.limits.settle = std::chrono::seconds(5);
     setup.limits.join = std::chrono::seconds(20);
+  }
+
+  void use(const std::filesystem::path& program) {
+    setup.launcher = [program](const boost::asio::any_io_executor& executor) {
+      return make_local_launcher(executor, program);
+    };
   }
 
   RunResult run(const char* roles) {
@@ -150,14 +157,14 @@ TEST_SUITE("orchestrator/coordinator") {
     CHECK(told == SIGUSR2);
 
     FakeRun fake(2);
-    fake.hooks.started = [](std::uint16_t, const std::vector<pid_t>&) { ::raise(SIGTERM); };
+    fake.hooks.started = [](std::uint16_t, const std::vector<WorkerFacts>&) { ::raise(SIGTERM); };
     CHECK(fake.run("beat beat").exit_code == 75);
   }
 
   TEST_CASE("the second signal ends the run at once with 128 + its number") {
     FakeRun fake(2);
     fake.hooks.stopping = [](int) { ::raise(SIGINT); };
-    fake.hooks.started = [](std::uint16_t, const std::vector<pid_t>&) { ::raise(SIGINT); };
+    fake.hooks.started = [](std::uint16_t, const std::vector<WorkerFacts>&) { ::raise(SIGINT); };
     const auto result = fake.run("hush hush");
     CHECK(result.exit_code == 130);
   }
@@ -179,7 +186,7 @@ TEST_SUITE("orchestrator/coordinator") {
 
   TEST_CASE("a worker program that cannot be started is named") {
     FakeRun fake(2);
-    fake.setup.program = "/no/such/worker";
+    fake.use("/no/such/worker");
     CHECK_THROWS_WITH_AS(coordinate(fake.setup, fake.hooks), doctest::Contains("/no/such/worker"),
                          LaunchError);
   }

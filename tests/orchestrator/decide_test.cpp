@@ -226,12 +226,29 @@ TEST_SUITE("orchestrator/coordinator/decide") {
     CHECK(exit_code(stranger.state) == 77);
   }
 
-  TEST_CASE("a stop is asked for once, and a second signal ends the run") {
+  TEST_CASE("a scheduler that asks again for a stop does not end the run before its checkpoint") {
+    auto play = working(2);
+    CHECK(play.happens(event::Signal{SIGUSR1}) == Actions{Action::kStop});
+    CHECK(play.happens(event::Signal{SIGTERM}).empty());
+    CHECK(play.happens(event::StopAsked{}).empty());
+  }
+
+  TEST_CASE("the first rank of a lost node is named, and the run may be started again") {
+    auto play = working(3);
+    CHECK(play.happens(event::Exited{1, {.code = 255}, "node n2 is lost"}) ==
+          Actions{Action::kAbort});
+    play.happens(event::Exited{2, {.code = 255}, "node n2 is lost"});
+    REQUIRE(play.state.cause.has_value());
+    CHECK(play.state.cause->rank == 1);
+    CHECK(exit_code(play.state) == 69);
+  }
+
+  TEST_CASE("a stop is asked for once, and a second SIGINT ends the run") {
     auto play = working(2);
     CHECK(play.happens(event::StopAsked{}) == Actions{Action::kStop});
     CHECK(play.happens(event::StopAsked{}).empty());
-    CHECK(play.happens(event::Signal{SIGTERM}) == Actions{Action::kAbort});
-    CHECK(exit_code(play.state) == 143);
+    CHECK(play.happens(event::Signal{SIGINT}) == Actions{Action::kAbort});
+    CHECK(exit_code(play.state) == 130);
   }
 
   TEST_CASE("a stop before all have joined is passed on when they have") {
