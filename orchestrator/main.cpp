@@ -8,10 +8,13 @@
 #include <new>
 
 #include "cluster/exit_codes.hpp"
+#include "cluster/launch/child_process.hpp"
+#include "cluster/launch/invitation.hpp"
 #include "orchestrator/cli/commands.hpp"
 #include "orchestrator/cli/usage_error.hpp"
 #include "orchestrator/run/run_directory.hpp"
 #include "orchestrator/run/training_run.hpp"
+#include "orchestrator/submit/scheduler.hpp"
 #include "recipes/diagnostic.hpp"
 #include "runtime/checkpoint/manifest.hpp"
 
@@ -62,6 +65,12 @@ int run(int argc, char** argv) {
     return fail(kExitInUse, error.what());
   } catch (const UsageError& error) {
     return fail(kExitUsage, error.what());
+  } catch (const InvitationError& error) {
+    return fail(kExitUsage, error.what());
+  } catch (const LaunchError& error) {
+    return fail(kExitUnavailable, error.what());
+  } catch (const SchedulerError& error) {
+    return fail(kExitUnavailable, error.what());
   } catch (const std::bad_alloc&) {
     return fail(kExitFailed, "out of memory");
   } catch (const std::exception& error) {

@@ -16,6 +16,7 @@
 #include "worker/control_host.hpp"
 #include "worker/control_store.hpp"
 #include "worker/library_facts.hpp"
+#include "worker/preflight.hpp"
 #include "worker/workplace.hpp"
 
 namespace fulgur {
@@ -99,6 +100,15 @@ std::string export_task(const Assignment& assignment, ControlClient& client) {
   return "complete";
 }
 
+std::string preflight_task(const Assignment& assignment, ControlClient& client,
+                           FlightRecorder& recorder) {
+  client.enter("preflight");
+  ControlStore store(client);
+  client.send(Print{preflight_report(static_cast<int>(assignment.rank),
+                                     static_cast<int>(assignment.world), store, recorder)});
+  return "complete";
+}
+
 std::string doctor_task(ControlClient& client) {
   client.enter("doctor");
   client.send(Print{to_json(gather_library_facts())});
@@ -113,6 +123,7 @@ std::string do_task(const Assignment& assignment, ControlClient& client, FlightR
   if (assignment.task == "generate") return generate_task(assignment, job, client);
   if (assignment.task == "import_hf") return import_task(assignment, job, client);
   if (assignment.task == "export_hf") return export_task(assignment, client);
+  if (assignment.task == "preflight") return preflight_task(assignment, client, recorder);
   if (assignment.task == "doctor") return doctor_task(client);
   throw std::invalid_argument("unknown task " + assignment.task);
 }

@@ -14,7 +14,6 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
-#include <numeric>
 #include <utility>
 
 #include "cluster/launch/agent_session.hpp"
@@ -386,21 +385,6 @@ class NodeLauncher final : public Launcher {
 };
 
 }  // namespace
-
-std::vector<int> fill_nodes(const std::vector<int>& slots, int world) {
-  std::vector<int> ranks;
-  int left = world;
-  for (const int each : slots) {
-    if (left == 0) break;
-    ranks.push_back(std::min(each, left));
-    left -= ranks.back();
-  }
-  if (left > 0) {
-    throw LaunchError(fmt::format("{} workers want as many slots; {} hosts have {}", world,
-                                  slots.size(), std::accumulate(slots.begin(), slots.end(), 0)));
-  }
-  return ranks;
-}
 
 std::unique_ptr<Launcher> make_node_launcher(const asio::any_io_executor& executor,
                                              NodeLaunch launch) {

@@ -25,6 +25,11 @@ int run_command(const RecipeSchemaOptions& options);
 int run_command(const RecipeDiffOptions& options);
 int run_command(const RecipeFormatOptions& options);
 int run_command(const AgentOptions& options);
+int run_command(const StatusOptions& options);
+int run_command(const RunsOptions& options);
+int run_command(const LogsOptions& options);
+int run_command(const CancelOptions& options);
+int run_command(const RenderOptions& options);
 int run_command(const VersionOptions& options);
 
 }  // namespace fulgur

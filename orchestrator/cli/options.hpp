@@ -20,6 +20,31 @@ struct TrainOptions {
   bool submit = false;                 // also from within a job of the scheduler
 };
 struct AgentOptions {};
+struct StatusOptions {
+  std::filesystem::path where;  // a run directory
+  bool json = false;
+};
+struct RunsOptions {
+  std::filesystem::path folder = "runs";
+  bool json = false;
+};
+struct LogsOptions {
+  std::filesystem::path where;  // a run directory
+  std::optional<int> rank;
+  int lines = 20;
+  bool follow = false;
+};
+struct CancelOptions {
+  std::filesystem::path where;  // a run directory
+  bool now = false;             // without a checkpoint
+};
+struct RenderOptions {  // of a JobSet
+  std::filesystem::path recipe;
+  std::vector<std::string> overrides;
+  std::string image;
+  std::string claim = "workspace";
+  std::int64_t restarts = 100;
+};
 struct CheckOptions {
   std::filesystem::path recipe;
   std::vector<std::string> overrides;
@@ -96,7 +121,8 @@ using Command =
     std::variant<TrainOptions, CheckOptions, PlanOptions, ParityOptions, GenerateOptions,
                  ListOptions, ShowOptions, VerifyOptions, ImportOptions, ExportOptions,
                  DoctorOptions, RecipeShowOptions, RecipeExplainOptions, RecipeSchemaOptions,
-                 RecipeDiffOptions, RecipeFormatOptions, AgentOptions, VersionOptions>;
+                 RecipeDiffOptions, RecipeFormatOptions, AgentOptions, StatusOptions, RunsOptions,
+                 LogsOptions, CancelOptions, RenderOptions, VersionOptions>;
 
 // How the mistakes of a recipe are shown.
 enum class ErrorFormat { kHuman, kShort, kJson };

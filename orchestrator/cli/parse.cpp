@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "cluster/exit_codes.hpp"
+#include "orchestrator/cli/declare.hpp"
 #include "orchestrator/cli/options.hpp"
 #include "recipes/dsl/suggest.hpp"
 
@@ -23,249 +24,21 @@ Examples:
   fulgur recipe explain train.batch recipes/quickstart.yaml     what it means, who sets it
   fulgur train recipes/quickstart.yaml                    train, or go on where the run stopped
   fulgur train recipes/quickstart.yaml train.steps=600    the same with another value
+  fulgur train recipe.yaml --cluster slurm                on the nodes of a Slurm job
+  fulgur status runs/quickstart                           how it is; also: list, logs, cancel
   fulgur generate runs/quickstart --prompt "Once upon"    let the newest checkpoint write
   fulgur ckpt ls runs/quickstart                          which checkpoints there are
   fulgur export hf runs/quickstart quickstart-hf          for Hugging Face transformers
 
 Exit codes:
   0 done                                65 bad data or checkpoint
-  1 failed, or a worker died            69 the workers did not come
+  1 failed, or a worker died            69 the workers did not come, or a node was lost
   2 wrong usage                         73 the run directory is in use
-  75 stopped by a signal, checkpoint written: run the same command to go on
+  75 stopped by a signal or at its time, checkpoint written: run the same command to go on
   77 authentication failed              78 the recipe is wrong
   93 do not start it again: it would fail the same way
   128+n ended by signal n
 )";
-
-constexpr const char* kParity = R"(
-Trains the first steps on one rank and on each layout, and compares them: the output of every operation
-of the first forward pass, the router's counts, losses, the gradient of every tensor, and its norm. Names
-the first operation that differs. Exit code 0: equal up to rounding; 1: different.
-
-The reference is one rank in float32 that adds losses and norms up in double precision. Allowed are
-relative errors of 1e-5 for losses, 1e-5 sqrt(1 + layer) for the forward pass, and 1e-4 for gradients:
-float32 rounds by 6e-8, which grows with the root of the number of terms and of layers. Values that make
-the job small go behind the recipe, as in model.layers=4.)";
-
-constexpr const char* kPlan = R"(
-Says what every stage holds and does, what limits, and what a rank sends; docs/plan.md explains the
-figures. Nothing is started, and the data need not be there. A job that cannot fit is refused, with the
-nearest change that makes it fit.)";
-
-CLI::App& add_command(CLI::App& parent, const char* name, const char* about) {
-  auto* command = parent.add_subcommand(name, about);
-  command->allow_extras();
-  return *command;
-}
-
-// Values that differ from the recipe's, in the two ways in which they can be given.
-struct Overrides {
-  std::vector<std::string> plain;
-  std::vector<std::string> set;
-  std::string error_format = "human";  // of the mistakes in all that
-
-  std::vector<std::string> all() const {
-    auto joined = plain;
-    joined.insert(joined.end(), set.begin(), set.end());
-    return joined;
-  }
-};
-
-void add_overrides(CLI::App& command, Overrides& overrides) {
-  command
-      .add_option("--error-format", overrides.error_format,
-                  "How mistakes are shown: human; short, a line each for editors; json")
-      ->check(CLI::IsMember({"human", "short", "json"}))
-      ->capture_default_str();
-  command.add_option("OVERRIDES", overrides.plain, "Values that differ, as in train.steps=50")
-      ->type_name("FIELD=VALUE");
-  command.add_option("--set", overrides.set, "The same for scripts; wins over those without --set")
-      ->type_name("FIELD=VALUE")
-      ->allow_extra_args(false);
-}
-
-void add_recipe(CLI::App& command, std::filesystem::path& recipe, Overrides& overrides) {
-  command.add_option("RECIPE", recipe, "The recipe, a YAML file")->required();
-  add_overrides(command, overrides);
-}
-
-struct Commands {
-  RecipeShowOptions recipe_show;
-  RecipeExplainOptions recipe_explain;
-  RecipeDiffOptions recipe_diff;
-  RecipeFormatOptions recipe_format;
-  Overrides show_overrides;
-  Overrides explain_overrides;
-  Overrides diff_overrides;
-  std::vector<std::string> allow_change;
-  std::string cluster;
-  std::string stop_after;
-  std::string stop_at;
-  TrainOptions train;
-  CheckOptions check;
-  PlanOptions plan;
-  Overrides plan_overrides;
-  ParityOptions parity;
-  GenerateOptions generate;
-  ListOptions list;
-  ShowOptions show;
-  VerifyOptions verify;
-  ImportOptions import_hf;
-  ExportOptions export_hf;
-  DoctorOptions doctor;
-  Overrides train_overrides;
-  Overrides check_overrides;
-  Overrides parity_overrides;
-  std::string resume = "auto";
-  bool version = false;
-};
-
-void add_cluster(CLI::App& command, Commands& commands) {
-  command
-      .add_option("--cluster", commands.cluster,
-                  "Where the workers run: local, ssh, slurm, kubernetes (cluster.kind)")
-      ->check(CLI::IsMember({"local", "ssh", "slurm", "kubernetes"}));
-  command
-      .add_option("--exclude", commands.train.exclude,
-                  "A host or node not to use, beside cluster.exclude; give several")
-      ->type_name("NODE")
-      ->delimiter(',')
-      ->allow_extra_args(false);
-  command
-      .add_option("--stop-after", commands.stop_after,
-                  "Stop with a checkpoint after so long, as 90min (stopping.after)")
-      ->type_name("TIME");
-  command
-      .add_option("--stop-at", commands.stop_at,
-                  "Stop with a checkpoint at a time, as 2026-01-31T08:00:00Z (stopping.at)")
-      ->type_name("TIME");
-}
-
-void declare_train(CLI::App& app, Commands& commands) {
-  auto& train = add_command(app, "train", "Train a model, or go on with a run that stopped");
-  add_recipe(train, commands.train.recipe, commands.train_overrides);
-  train
-      .add_option("--resume", commands.resume,
-                  "auto: go on from the newest checkpoint; never: start afresh (what is there is "
-                  "moved aside)")
-      ->check(CLI::IsMember({"auto", "never"}))
-      ->capture_default_str();
-  train
-      .add_option("--allow-change", commands.allow_change,
-                  "A fixed field that may differ from the checkpoint's; give several")
-      ->type_name("FIELD")
-      ->allow_extra_args(false);
-  add_cluster(train, commands);
-  train.add_flag("--dry-run", commands.train.dry_run,
-                 "Print the batch script for --cluster slurm, and submit nothing");
-  auto& check = add_command(app, "check", "Find all mistakes of a recipe, and say what it makes");
-  add_recipe(check, commands.check.recipe, commands.check_overrides);
-}
-
-void declare_plan(CLI::App& app, Commands& commands) {
-  auto& plan =
-      add_command(app, "plan", "Predict memory, time and traffic on a cluster, without it");
-  add_recipe(plan, commands.plan.recipe, commands.plan_overrides);
-  plan.footer(kPlan);
-  plan.add_option(
-      "--cluster", commands.plan.cluster,
-      "As in h800x2048, h200x8, cpu, or a file; default: one node for the job's device");
-  plan.add_option("--imbalance", commands.plan.imbalance,
-                  "Rows that the fullest rank's experts get, over the mean (default 1.2)")
-      ->check(CLI::Range(1.0, 64.0));
-  plan.add_option("--document", commands.plan.document,
-                  "Tokens of the document that a token is in, the mean (default: a sequence)")
-      ->check(CLI::PositiveNumber);
-  plan.add_option("--calibrate", commands.plan.calibrate,
-                  "A run on this hardware: efficiencies and routing are fitted to it; give several")
-      ->type_name("RUN")
-      ->allow_extra_args(false);
-  plan.add_option("--json", commands.plan.json, "A file for all figures");
-  plan.add_option("--svg", commands.plan.svg, "A file for a picture");
-}
-
-void declare_recipe(CLI::App& app, Commands& commands) {
-  auto& recipe = add_command(app, "recipe", "Look at recipes");
-  auto& show = add_command(recipe, "show", "A recipe with every field, and its hashes");
-  add_recipe(show, commands.recipe_show.recipe, commands.show_overrides);
-  show.add_option("--part", commands.recipe_show.part, "What a resume does to it: a part alone")
-      ->check(CLI::IsMember({"all", "identity", "layout", "runtime"}))
-      ->capture_default_str();
-  show.add_flag("--json", commands.recipe_show.json, "As workers and checkpoints have it");
-  auto& explain = add_command(recipe, "explain", "What a field means, and who sets it");
-  explain.add_option("KEY", commands.recipe_explain.key, "A field, a section, or an error code")
-      ->required();
-  explain.add_option("RECIPE", commands.recipe_explain.recipe, "Whose value is wanted");
-  add_overrides(explain, commands.explain_overrides);
-  add_command(recipe, "schema", "A JSON Schema, for editors");
-  auto& diff = add_command(recipe, "diff", "What two recipes set differently; exit code 1 if so");
-  diff.add_option("A", commands.recipe_diff.a, "A recipe")->required();
-  diff.add_option("B", commands.recipe_diff.b, "Another")->required();
-  add_overrides(diff, commands.diff_overrides);
-  auto& format = add_command(recipe, "fmt", "Lay recipes out in the one way they have");
-  format.add_option("RECIPES", commands.recipe_format.recipes, "The files")->required();
-  format.add_flag("--check", commands.recipe_format.check,
-                  "Change nothing; exit code 1 if one is not formatted");
-}
-
-void declare_parity(CLI::App& app, Commands& commands) {
-  auto& parity = add_command(app, "parity", "Prove that layouts change nothing");
-  add_recipe(parity, commands.parity.recipe, commands.parity_overrides);
-  parity.footer(kParity);
-  parity.add_option("--layout", commands.parity.layouts, "As in pp=2,tp=2; give several")
-      ->required()
-      ->allow_extra_args(false);
-  parity.add_option("--steps", commands.parity.steps, "How many steps to compare")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
-  parity.add_option("--output", commands.parity.output, "A new folder to keep the recorded steps");
-}
-
-void declare_generate(CLI::App& app, GenerateOptions& options) {
-  auto& generate = add_command(app, "generate", "Let a trained model go on with a text");
-  generate.add_option("WHERE", options.where, "A run directory or a checkpoint")->required();
-  generate.add_option("--prompt", options.prompt, "The text to go on with");
-  generate.add_option("--tokens", options.tokens, "How many tokens to add")
-      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40));
-  generate
-      .add_option("--temperature", options.temperature, "0: always the likeliest; 1: as the model")
-      ->check(CLI::NonNegativeNumber);
-  generate.add_option("--top-p", options.top_p, "Draw from the likeliest tokens that make up this")
-      ->check(CLI::Range(0.0, 1.0));
-  generate.add_option("--seed", options.seed, "Another seed, another text");
-}
-
-void declare_checkpoints(CLI::App& app, Commands& commands) {
-  auto& checkpoints = add_command(app, "ckpt", "Look at checkpoints");
-  const auto add = [&](const char* name, const char* about, std::filesystem::path& where) {
-    add_command(checkpoints, name, about)
-        .add_option("WHERE", where, "A run directory or a checkpoint")
-        ->required();
-  };
-  add("ls", "List them", commands.list.where);
-  add("show", "What one holds", commands.show.where);
-  add("verify", "Read them in full and check every hash", commands.verify.where);
-}
-
-void declare_exchange(CLI::App& app, Commands& commands) {
-  auto& import = add_command(app, "import", "Take over a model from elsewhere");
-  auto& import_hf = add_command(import, "hf", "A MiniMax model of Hugging Face transformers");
-  import_hf.add_option("DIR", commands.import_hf.source, "The folder with config.json")->required();
-  import_hf.add_option("--into", commands.import_hf.into, "The run directory to make")->required();
-  auto& give = add_command(app, "export", "Give a model to elsewhere");
-  auto& export_hf = add_command(give, "hf", "As a model of Hugging Face transformers");
-  export_hf.add_option("WHERE", commands.export_hf.where, "A run directory or a checkpoint")
-      ->required();
-  export_hf.add_option("DIR", commands.export_hf.destination, "The folder to make")->required();
-}
-
-void declare_doctor(CLI::App& app, DoctorOptions& options) {
-  auto& doctor = add_command(app, "doctor", "What this machine offers, and what is missing");
-  doctor.add_option("--runs", options.runs, "Where run directories are to be")
-      ->capture_default_str();
-  doctor.add_flag("--json", options.json, "For programs");
-}
-
 std::vector<std::string> names_of(const CLI::App& app, bool options) {
   std::vector<std::string> names;
   for (const auto* command : app.get_subcommands([](const CLI::App*) { return true; }))
@@ -330,6 +103,22 @@ std::optional<Command> chosen_recipe(const std::string& name, Commands& commands
   return std::nullopt;
 }
 
+std::optional<Command> chosen_of_runs(const CLI::App& app, Commands& commands) {
+  if (app.got_subcommand("submit")) {
+    commands.submit.overrides = commands.submit_overrides.all();
+    commands.submit.overrides.emplace_back("cluster.kind=slurm");
+    commands.submit.submit = true;
+    return commands.submit;
+  }
+  if (app.got_subcommand("status")) return commands.status;
+  if (app.got_subcommand("logs")) return commands.logs;
+  if (app.got_subcommand("cancel")) return commands.cancel;
+  if (app.got_subcommand("list")) return commands.runs;
+  if (!app.got_subcommand("render") || innermost(app).get_name() != "jobset") return std::nullopt;
+  commands.render.overrides = commands.render_overrides.all();
+  return commands.render;
+}
+
 std::optional<Command> chosen(const CLI::App& app, Commands& commands) {
   if (commands.version) return VersionOptions{};
   commands.train.resume = commands.resume == "auto";
@@ -339,6 +128,7 @@ std::optional<Command> chosen(const CLI::App& app, Commands& commands) {
     allowed += (allowed.empty() ? "" : ", ") + each;
   if (!allowed.empty()) commands.train.overrides.push_back("resume.allow_change=[" + allowed + "]");
   for (const auto& [field, value] : {std::pair{"cluster.kind", &commands.cluster},
+                                     std::pair{"cluster.preflight", &commands.preflight},
                                      std::pair{"stopping.after", &commands.stop_after},
                                      std::pair{"stopping.at", &commands.stop_at}}) {
     if (!value->empty()) commands.train.overrides.push_back(fmt::format("{}={}", field, *value));
@@ -354,6 +144,7 @@ std::optional<Command> chosen(const CLI::App& app, Commands& commands) {
   if (app.got_subcommand("generate")) return commands.generate;
   if (app.got_subcommand("doctor")) return commands.doctor;
   if (app.got_subcommand("agent")) return AgentOptions{};
+  if (auto of_runs = chosen_of_runs(app, commands)) return of_runs;
   const auto& name = innermost(app).get_name();
   if (name == "ls") return commands.list;
   if (name == "show") return commands.show;
@@ -368,13 +159,12 @@ ErrorFormat error_format(const Commands& commands) {
   for (const auto* each :
        {&commands.train_overrides, &commands.check_overrides, &commands.parity_overrides,
         &commands.plan_overrides, &commands.show_overrides, &commands.explain_overrides,
-        &commands.diff_overrides}) {
+        &commands.diff_overrides, &commands.submit_overrides, &commands.render_overrides}) {
     if (each->error_format == "short") return ErrorFormat::kShort;
     if (each->error_format == "json") return ErrorFormat::kJson;
   }
   return ErrorFormat::kHuman;
 }
-
 }  // namespace
 
 Parsed parse(int argc, const char* const* argv) {
@@ -382,16 +172,7 @@ Parsed parse(int argc, const char* const* argv) {
   app.allow_extras();
   app.footer(kFooter);
   Commands commands;
-  app.add_flag("--version", commands.version, "Version and build facts");
-  declare_train(app, commands);
-  declare_plan(app, commands);
-  declare_parity(app, commands);
-  declare_recipe(app, commands);
-  declare_generate(app, commands.generate);
-  declare_checkpoints(app, commands);
-  declare_exchange(app, commands);
-  declare_doctor(app, commands.doctor);
-  add_command(app, "agent", "What fulgur itself starts on each node").group("");
+  declare_commands(app, commands);
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {

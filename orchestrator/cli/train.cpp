@@ -14,6 +14,7 @@
 #include "orchestrator/cli/usage_error.hpp"
 #include "orchestrator/planner/phase_plans.hpp"
 #include "orchestrator/planner/plan_json.hpp"
+#include "orchestrator/run/preflight.hpp"
 #include "orchestrator/run/single_task.hpp"
 #include "orchestrator/run/training_run.hpp"
 #include "orchestrator/submit/batch_script.hpp"
@@ -143,6 +144,8 @@ int run_command(const TrainOptions& options) {
                start->step, 2 * start->step);
     return kExitDone;
   }
+  const int ready = run_preflight(launched_job(job, 0));
+  if (ready != kExitDone) return ready;
   const auto cluster = cluster_for(job, "");
   if (cluster.hardware.peak(job.train.precision) > 0)
     directory.write("plan.json", plan_json(plan_without_checks(job, cluster, {}), cluster));

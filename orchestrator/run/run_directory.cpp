@@ -8,9 +8,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <fstream>
 #include <iterator>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 namespace fulgur {
@@ -23,7 +25,14 @@ namespace {
 UniqueFd lock_file(const std::filesystem::path& path) {
   UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
   if (fd.get() < 0) fail(path, "open");
-  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+  // Who only looks holds a shared lock for a moment (holder_of).
+  constexpr int kTries = 10;
+  int tries = 0;
+  while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EWOULDBLOCK && ++tries < kTries) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      continue;
+    }
     if (errno != EWOULDBLOCK) fail(path, "flock");
     std::ifstream stream(path);
     std::string holder;
@@ -39,6 +48,17 @@ UniqueFd lock_file(const std::filesystem::path& path) {
 }
 
 }  // namespace
+
+std::optional<pid_t> holder_of(const std::filesystem::path& directory) {
+  const auto path = directory / "lock";
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (fd.get() < 0) return std::nullopt;
+  if (::flock(fd.get(), LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK) return std::nullopt;
+  std::ifstream stream(path);
+  pid_t pid = 0;
+  stream >> pid;
+  return pid;
+}
 
 RunDirectory::RunDirectory(std::filesystem::path path) : path_(std::move(path)) {
   std::filesystem::create_directories(path_);

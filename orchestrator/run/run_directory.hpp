@@ -1,6 +1,9 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <filesystem>
+#include <optional>
 #include <stdexcept>
 #include <string>
 
@@ -14,6 +17,9 @@ class InUseError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// The process that holds a run directory, as its lock file says; nothing when none does.
+std::optional<pid_t> holder_of(const std::filesystem::path& directory);
+
 // The folder of a run, held by this process alone:
 //
 //   recipe.yaml            as the user wrote it, at the latest start
@@ -23,6 +29,7 @@ class InUseError : public std::runtime_error {
 //   lock                   locked by the process that uses the folder; holds its pid
 //   metrics.jsonl          one line per step
 //   events.jsonl           one line per thing that happened
+//   batch.sh, submission.json   what was submitted last (docs/clusters.md), and slurm-<job>.log
 //   logs/attempt-0001/     rank-00000.out, rank-00000.err, ... of each start
 //   checkpoints/           runtime/checkpoint/folders.hpp
 class RunDirectory {

@@ -21,7 +21,9 @@ const std::vector<std::string> kEndless{"train.steps=1000000", "checkpoint.every
 std::size_t rank_of(const TinyRun& run, pid_t pid) {
   const auto file = boost::json::parse(read_text(run.directory() / "run.json"));
   const auto& workers = file.at("workers").as_array();
-  const auto found = std::find(workers.begin(), workers.end(), boost::json::value(pid));
+  const auto found = std::find_if(workers.begin(), workers.end(), [pid](const auto& each) {
+    return each.at("pid").as_int64() == pid;
+  });
   return static_cast<std::size_t>(found - workers.begin());
 }
 

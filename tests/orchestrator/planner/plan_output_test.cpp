@@ -38,11 +38,20 @@ LoadedRecipe text_01() {
 
 LoadedRecipe with_phases() {
   auto recipe = text_01();
-  recipe.job.phases = {.from = {1 << 30, std::int64_t{1} << 31},
-                       .sequence_length = {0, 0},
-                       .batch = {4096, 0},
-                       .micro_batch = {0, 0},
-                       .learning_rate = {-1, 1e-4}};
+  recipe.job.phases = {
+      .from = {1 << 30, std::int64_t{1} << 31},
+      .sequence_length = {0, 0},
+      .batch = {4096, 0},
+      .micro_batch = {0, 0},
+      .learning_rate = {-1, 1e-4},
+      .rope_base = {0, 0},
+      .mix = {{}, {}},
+      .mix_from = {{}, {}},
+      .mix_over = {0, 0},
+      .addition = {{}, {}},
+      .addition_from = {0, 0},
+      .layout = {
+          .pp = {0, 0}, .dp = {0, 0}, .cp = {0, 0}, .tp = {0, 0}, .ep = {0, 0}, .etp = {0, 0}}};
   return recipe;
 }
 

@@ -1,5 +1,8 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
+#include <numeric>
 #include <string_view>
 
 #include "cluster/launch/node_launcher.hpp"
@@ -7,6 +10,21 @@
 extern "C" char** environ;  // NOLINT(readability-redundant-declaration): POSIX asks for it
 
 namespace fulgur {
+
+std::vector<int> fill_nodes(const std::vector<int>& slots, int world) {
+  std::vector<int> ranks;
+  int left = world;
+  for (const int each : slots) {
+    if (left == 0) break;
+    ranks.push_back(std::min(each, left));
+    left -= ranks.back();
+  }
+  if (left > 0) {
+    throw LaunchError(fmt::format("{} workers want as many slots; {} hosts have {}", world,
+                                  slots.size(), std::accumulate(slots.begin(), slots.end(), 0)));
+  }
+  return ranks;
+}
 
 std::vector<std::string> environment_for_workers() {
   constexpr auto kPrefixes =
