@@ -32,7 +32,7 @@ std::vector<std::string> agent_command(const std::filesystem::path& fulgur) {
 std::filesystem::path find_program(const std::string& name) {
   std::istringstream folders(variable("PATH"));
   for (std::string folder; std::getline(folders, folder, ':');) {
-    const auto path = std::filesystem::path(folder.empty() ? "." : folder) / name;
+    auto path = std::filesystem::path(folder.empty() ? "." : folder) / name;
     if (::access(path.c_str(), X_OK) == 0) return path;
   }
   throw LaunchError(fmt::format("{}: not found in PATH ({})", name, variable("PATH")));
