@@ -6,7 +6,7 @@
 
 #include "orchestrator/cli/options.hpp"
 
-namespace CLI {
+namespace CLI {  // NOLINT(readability-identifier-naming): CLI11 is called so
 class App;
 }
 

@@ -59,6 +59,7 @@ void set_even_ranks(NodeLaunch& launch, const Job& job) {
 NodeLaunch over_ssh(const Job& job) {
   const auto hosts = usable_hosts(job);
   std::vector<int> slots;
+  slots.reserve(hosts.size());
   for (const auto& host : hosts)
     slots.push_back(host.slots);
   auto launch = node_launch(job);

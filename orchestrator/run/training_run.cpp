@@ -46,6 +46,7 @@ std::string signal_name(int number) {
 // "n1:123 n2:456", or "123 124" on this machine.
 std::string where(const std::vector<WorkerFacts>& workers) {
   std::vector<std::string> all;
+  all.reserve(workers.size());
   for (const auto& worker : workers)
     all.push_back(worker.node.empty() ? std::to_string(worker.pid)
                                       : fmt::format("{}:{}", worker.node, worker.pid));

@@ -31,6 +31,7 @@ std::string quoted(const std::string& text) {
 
 std::string list_of(const std::vector<std::string>& words) {
   std::vector<std::string> all;
+  all.reserve(words.size());
   for (const auto& word : words)
     all.push_back(quoted(word));
   return fmt::format("[{}]", fmt::join(all, ", "));

@@ -38,7 +38,7 @@ std::string shown(const std::string& job, const std::string& name) {
 
 std::string submit_to_slurm(const std::filesystem::path& script) {
   const auto answer = trimmed(run("sbatch", {"--parsable", script.string()}).output);
-  const auto job = answer.substr(0, answer.find(';'));  // "12" or "12;cluster"
+  auto job = answer.substr(0, answer.find(';'));  // "12" or "12;cluster"
   const bool number = !job.empty() && std::all_of(job.begin(), job.end(), [](unsigned char c) {
     return std::isdigit(c) != 0;
   });

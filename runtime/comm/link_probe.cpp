@@ -36,6 +36,7 @@ LinkMeasured measure(Communicator& group, int peer, std::vector<std::uint8_t>& m
   const auto small = Tensor::contiguous(memory.data(), DType::kUInt8, {8});
   const auto large = Tensor::contiguous(memory.data(), DType::kUInt8, {kTransferBytes});
   std::vector<double> pings;
+  pings.reserve(kPings);
   for (int i = 0; i < kPings; ++i)
     pings.push_back(seconds_of_exchange(group, small, peer, stream));
   std::nth_element(pings.begin(), pings.begin() + kPings / 2, pings.end());

@@ -15,7 +15,7 @@ using namespace fulgur::test;
 namespace {
 
 // Long enough to be interrupted.
-constexpr std::int64_t kSteps = 1500;
+constexpr std::int64_t kSteps = 1000;
 
 std::vector<std::string> on_slurm(const char* command, std::vector<std::string> more = {}) {
   std::vector<std::string> arguments{command, "recipe.yaml",     "--cluster",
