@@ -79,6 +79,16 @@ std::span<const DiagnosticCode> diagnostic_codes() noexcept {
       {"E0125", "a variable that nothing uses",
        "Most often it is misspelt, here or where it is used. An expression that another layer "
        "replaced counts as a use."},
+      {"E0131", "a field in two axes of a sweep",
+       "A combination takes one value of every axis, so one of the two would win."},
+      {"E0132", "a zip of lists with different lengths",
+       "The lists of a zip are walked together: each needs as many values as the others."},
+      {"E0133", "a sweep that measures nothing",
+       "A mean and how sure it is need at least two steps behind the warm-up."},
+      {"E0134", "a sweep with too many combinations",
+       "Every combination of the axes is checked and planned; layout: auto comes on top of them."},
+      {"E0135", "a recipe without a sweep",
+       "The section `sweep` says what fulgur sweep tries (docs/sweep.md)."},
       {"E0201", "heads cannot be shared evenly by the key and value heads",
        "Each key and value head is shared by heads / kv_heads heads, which must be a whole "
        "number."},

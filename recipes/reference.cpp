@@ -17,7 +17,7 @@ those, then run `build/release/bin/fulgur_recipe_reference > docs/recipe_referen
 
 A recipe is a YAML file; [the recipe language](recipe_language.md) tells how it extends others, how values
 are computed from each other, and how they are set on the command line. Keys that are not listed here are
-errors, but for `extends` and `vars`. Numbers are decimal; where a unit is named they may carry one:
+errors, but for `extends`, `vars` and `sweep` ([sweeps](sweep.md)). Numbers are decimal; where a unit is named they may carry one:
 
 | unit | examples |
 |---|---|

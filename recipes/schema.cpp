@@ -5,6 +5,7 @@
 #include <boost/json.hpp>
 
 #include "recipes/canonical.hpp"
+#include "recipes/dsl/sweep_section.hpp"
 #include "recipes/fields.hpp"
 #include "recipes/reference.hpp"
 
@@ -167,6 +168,39 @@ void add_records(const std::string& section, json::array required, json::value& 
 
 }  // namespace
 
+namespace {
+
+json::object number_from(double least) {
+  return {{"anyOf",
+           {json::object{{"type", "number"}, {"minimum", least}},
+            pattern(number_pattern(Unit::kCount))}}};
+}
+
+json::object sweep_schema() {
+  const json::object values = {
+      {"type", "object"},
+      {"additionalProperties", json::object{{"type", "array"}, {"minItems", 1}}}};
+  const json::object condition = {{"type", {"string", "boolean"}}};
+  json::object properties = {
+      {"axes", values},
+      {"zip", {{"anyOf", {values, json::object{{"type", "array"}, {"items", values}}}}}},
+      {"layout", {{"const", "auto"}}},
+      {"exclude", {{"type", "array"}, {"items", {{"type", "object"}, {"minProperties", 1}}}}},
+      {"where", {{"anyOf", {condition, json::object{{"type", "array"}, {"items", condition}}}}}},
+      {"steps", number_from(1)},
+      {"warmup", number_from(0)},
+      {"best", number_from(1)},
+      {"slower", number_from(1)}};
+  for (const auto& key : sweep_keys())
+    properties[key.name].as_object()["description"] = key.help;
+  return {{"description", "What `fulgur sweep` tries."},
+          {"type", {"object", "null"}},
+          {"properties", std::move(properties)},
+          {"additionalProperties", false}};
+}
+
+}  // namespace
+
 std::string recipe_schema() {
   auto whole = section("");
   add_records("phases", {"from"}, whole.properties["phases"]);
@@ -184,6 +218,7 @@ std::string recipe_schema() {
       {"propertyNames", json::object{{"pattern", "^[A-Za-z_][A-Za-z0-9_]*$"}}},
       {"additionalProperties", json::object{{"type", {"string", "number", "boolean"}}}},
       {"maxProperties", 1000}};
+  whole.properties["sweep"] = sweep_schema();
   const json::object schema = {
       {"$schema", "http://json-schema.org/draft-07/schema#"},
       {"title", "A Fulgur recipe"},

@@ -63,9 +63,11 @@ std::string train_task(const Assignment& assignment, const Job& job, ControlClie
   if (workplace.place().device == Device::kCuda) client.send(OnGpu{cuda_device_name()});
   std::optional<std::filesystem::path> resume;
   if (!assignment.checkpoint.empty()) resume = assignment.checkpoint;
+  const auto place = workplace.place();
   const auto end = assignment.task == "record"
-                       ? record_steps(job, workplace.place(), host, recording_of(assignment))
-                       : train(job, workplace.place(), resume, host);
+                       ? record_steps(job, place, host, recording_of(assignment))
+                   : assignment.task == "measure" ? measure_steps(job, place, host)
+                                                  : train(job, place, resume, host);
   switch (end) {
     case TrainEnd::kComplete:
       return "complete";
@@ -118,7 +120,7 @@ std::string doctor_task(ControlClient& client) {
 std::string do_task(const Assignment& assignment, ControlClient& client, FlightRecorder& recorder) {
   const auto job = job_from_json(assignment.job);
   client.start_heartbeat(seconds(job.cluster.heartbeat_seconds));
-  if (assignment.task == "train" || assignment.task == "record")
+  if (assignment.task == "train" || assignment.task == "record" || assignment.task == "measure")
     return train_task(assignment, job, client, recorder);
   if (assignment.task == "generate") return generate_task(assignment, job, client);
   if (assignment.task == "import_hf") return import_task(assignment, job, client);

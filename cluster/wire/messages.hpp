@@ -38,7 +38,8 @@ struct Refused {
 // Coordinator to worker: what to do. Paths that a task does not need are empty.
 struct Assignment {
   std::string
-      task;  // "train", "record", "generate", "import_hf", "export_hf", "doctor", "preflight"
+      task;  // "train", "measure", "record", "generate", "import_hf", "export_hf", "doctor",
+             // "preflight"
   std::int64_t rank = 0;
   std::int64_t world = 0;
   std::int64_t attempt = 0;

@@ -11,6 +11,7 @@ namespace fulgur {
 int run_command(const TrainOptions& options);
 int run_command(const CheckOptions& options);
 int run_command(const PlanOptions& options);
+int run_command(const SweepOptions& options);
 int run_command(const ParityOptions& options);
 int run_command(const GenerateOptions& options);
 int run_command(const ListOptions& options);

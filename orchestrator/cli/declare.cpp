@@ -17,6 +17,12 @@ relative errors of 1e-5 for losses, 1e-5 sqrt(1 + layer) for the forward pass, a
 float32 rounds by 6e-8, which grows with the root of the number of terms and of layers. Values that make
 the job small go behind the recipe, as in model.layers=4.)";
 
+constexpr const char* kSweep = R"(
+Tries what the section `sweep` of the recipe says (docs/sweep.md): every combination of its axes, and with
+layout: auto every legal layout. What breaks a rule or does not fit is left out; the rest is planned, and
+those that are predicted to be the fastest are run for some steps, one after another. The same command
+goes on where a sweep was stopped.)";
+
 constexpr const char* kPlan = R"(
 Says what every stage holds and does, what limits, and what a rank sends; docs/plan.md explains the
 figures. Nothing is started, and the data need not be there. A job that cannot fit is refused, with the
@@ -87,26 +93,42 @@ void declare_train(CLI::App& app, Commands& commands) {
   add_recipe(check, commands.check.recipe, commands.check_overrides);
 }
 
+// What a prediction is made for, and on what.
+void add_assumptions(CLI::App& command, std::string& cluster, std::optional<double>& imbalance,
+                     std::optional<std::int64_t>& document) {
+  command.add_option(
+      "--cluster", cluster,
+      "As in h800x2048, h200x8, cpu, or a file; default: one node for the job's device");
+  command
+      .add_option("--imbalance", imbalance,
+                  "Rows that the fullest rank's experts get, over the mean (default 1.2)")
+      ->check(CLI::Range(1.0, 64.0));
+  command
+      .add_option("--document", document,
+                  "Tokens of the document that a token is in, the mean (default: a sequence)")
+      ->check(CLI::PositiveNumber);
+}
+
 void declare_plan(CLI::App& app, Commands& commands) {
   auto& plan =
       add_command(app, "plan", "Predict memory, time and traffic on a cluster, without it");
   add_recipe(plan, commands.plan.recipe, commands.plan_overrides);
   plan.footer(kPlan);
-  plan.add_option(
-      "--cluster", commands.plan.cluster,
-      "As in h800x2048, h200x8, cpu, or a file; default: one node for the job's device");
-  plan.add_option("--imbalance", commands.plan.imbalance,
-                  "Rows that the fullest rank's experts get, over the mean (default 1.2)")
-      ->check(CLI::Range(1.0, 64.0));
-  plan.add_option("--document", commands.plan.document,
-                  "Tokens of the document that a token is in, the mean (default: a sequence)")
-      ->check(CLI::PositiveNumber);
+  add_assumptions(plan, commands.plan.cluster, commands.plan.imbalance, commands.plan.document);
   plan.add_option("--calibrate", commands.plan.calibrate,
                   "A run on this hardware: efficiencies and routing are fitted to it; give several")
       ->type_name("RUN")
       ->allow_extra_args(false);
   plan.add_option("--json", commands.plan.json, "A file for all figures");
   plan.add_option("--svg", commands.plan.svg, "A file for a picture");
+}
+
+void declare_sweep(CLI::App& app, Commands& commands) {
+  auto& sweep = add_command(app, "sweep", "Find the fastest of many layouts or settings");
+  add_recipe(sweep, commands.sweep.recipe, commands.sweep_overrides);
+  sweep.footer(kSweep);
+  add_assumptions(sweep, commands.sweep.cluster, commands.sweep.imbalance, commands.sweep.document);
+  sweep.add_flag("--dry-run", commands.sweep.dry_run, "Only predict: start nothing");
 }
 
 void declare_recipe(CLI::App& app, Commands& commands) {
@@ -237,6 +259,7 @@ void declare_commands(CLI::App& app, Commands& commands) {
   app.add_flag("--version", commands.version, "Version and build facts");
   declare_train(app, commands);
   declare_plan(app, commands);
+  declare_sweep(app, commands);
   declare_parity(app, commands);
   declare_recipe(app, commands);
   declare_generate(app, commands.generate);

@@ -50,7 +50,9 @@ struct Commands {
   TrainOptions train;
   CheckOptions check;
   PlanOptions plan;
+  SweepOptions sweep;
   Overrides plan_overrides;
+  Overrides sweep_overrides;
   ParityOptions parity;
   GenerateOptions generate;
   ListOptions list;

@@ -58,6 +58,14 @@ struct PlanOptions {
   std::vector<std::filesystem::path> calibrate;  // run directories
   std::optional<std::filesystem::path> json, svg;
 };
+struct SweepOptions {
+  std::filesystem::path recipe;
+  std::vector<std::string> overrides;
+  std::string cluster;                   // as in PlanOptions
+  std::optional<double> imbalance;       // Assumptions::imbalance
+  std::optional<std::int64_t> document;  // Assumptions::document
+  bool dry_run = false;                  // predict, run nothing
+};
 struct ParityOptions {
   std::filesystem::path recipe;
   std::vector<std::string> overrides;
@@ -117,12 +125,12 @@ struct RecipeFormatOptions {
 };
 struct VersionOptions {};
 
-using Command =
-    std::variant<TrainOptions, CheckOptions, PlanOptions, ParityOptions, GenerateOptions,
-                 ListOptions, ShowOptions, VerifyOptions, ImportOptions, ExportOptions,
-                 DoctorOptions, RecipeShowOptions, RecipeExplainOptions, RecipeSchemaOptions,
-                 RecipeDiffOptions, RecipeFormatOptions, AgentOptions, StatusOptions, RunsOptions,
-                 LogsOptions, CancelOptions, RenderOptions, VersionOptions>;
+using Command = std::variant<TrainOptions, CheckOptions, PlanOptions, SweepOptions, ParityOptions,
+                             GenerateOptions, ListOptions, ShowOptions, VerifyOptions,
+                             ImportOptions, ExportOptions, DoctorOptions, RecipeShowOptions,
+                             RecipeExplainOptions, RecipeSchemaOptions, RecipeDiffOptions,
+                             RecipeFormatOptions, AgentOptions, StatusOptions, RunsOptions,
+                             LogsOptions, CancelOptions, RenderOptions, VersionOptions>;
 
 // How the mistakes of a recipe are shown.
 enum class ErrorFormat { kHuman, kShort, kJson };

@@ -155,7 +155,7 @@ Recorded record(const NamedJob& named, const fs::path& folder, const RecordedRun
   return recorded;
 }
 
-std::string place_of(const Quantity& quantity) {
+std::string place_of(const ComparedQuantity& quantity) {
   return fmt::format("step {}{}{}", quantity.step, quantity.where.empty() ? "" : ", ",
                      quantity.where.empty() ? "" : describe_tensor(quantity.where));
 }

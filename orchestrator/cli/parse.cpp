@@ -20,6 +20,7 @@ Examples:
   fulgur doctor                                           what this machine offers
   fulgur check recipes/quickstart.yaml                    is the recipe right?
   fulgur plan recipes/quickstart.yaml --cluster cpu       will it fit, how fast will it be?
+  fulgur sweep recipes/quickstart.yaml sweep.layout=auto  which layout is the fastest?
   fulgur parity recipes/quickstart.yaml --layout dp=2     does a layout change anything?
   fulgur recipe explain train.batch recipes/quickstart.yaml     what it means, who sets it
   fulgur train recipes/quickstart.yaml                    train, or go on where the run stopped
@@ -135,10 +136,12 @@ std::optional<Command> chosen(const CLI::App& app, Commands& commands) {
   }
   commands.check.overrides = commands.check_overrides.all();
   commands.plan.overrides = commands.plan_overrides.all();
+  commands.sweep.overrides = commands.sweep_overrides.all();
   commands.parity.overrides = commands.parity_overrides.all();
   if (app.got_subcommand("train")) return commands.train;
   if (app.got_subcommand("check")) return commands.check;
   if (app.got_subcommand("plan")) return commands.plan;
+  if (app.got_subcommand("sweep")) return commands.sweep;
   if (app.got_subcommand("parity")) return commands.parity;
   if (app.got_subcommand("recipe")) return chosen_recipe(innermost(app).get_name(), commands);
   if (app.got_subcommand("generate")) return commands.generate;

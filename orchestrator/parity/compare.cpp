@@ -26,11 +26,11 @@ double relative_error(double value, double reference) {
 }
 
 // A NaN is beyond every bound.
-bool is_beyond(const Quantity& quantity) {
+bool is_beyond(const ComparedQuantity& quantity) {
   return !(quantity.error <= quantity.allowed);
 }
 
-bool is_worse(const Quantity& a, const Quantity& b) {
+bool is_worse(const ComparedQuantity& a, const ComparedQuantity& b) {
   if (!std::isfinite(b.error)) return false;
   if (!std::isfinite(a.error) || b.allowed == 0) return !(a.error <= b.error);
   return a.error / a.allowed > b.error / b.allowed;
@@ -142,11 +142,12 @@ class Comparer {
     return total;
   }
 
-  void add(Quantity quantity) {
+  void add(ComparedQuantity quantity) {
     if (is_beyond(quantity) && !result_.first) result_.first = quantity;
     auto& all = result_.quantities;
-    const auto same = std::find_if(
-        all.begin(), all.end(), [&](const Quantity& each) { return each.name == quantity.name; });
+    const auto same = std::find_if(all.begin(), all.end(), [&](const ComparedQuantity& each) {
+      return each.name == quantity.name;
+    });
     if (same == all.end()) {
       all.push_back(std::move(quantity));
     } else if (is_worse(quantity, *same)) {

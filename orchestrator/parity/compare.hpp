@@ -32,7 +32,7 @@ inline constexpr const char* kForwardPass = "forward pass";
 inline constexpr const char* kGradients = "gradients";
 
 // Something that was compared, where it came nearest to its bound or farthest beyond.
-struct Quantity {
+struct ComparedQuantity {
   std::string name;  // kForwardPass, "router counts", "loss", ...
   double error = 0;
   double allowed = 0;
@@ -41,8 +41,9 @@ struct Quantity {
 };
 
 struct Comparison {
-  std::vector<Quantity> quantities;
-  std::optional<Quantity> first;  // the first in the order of computation that is beyond its bound
+  std::vector<ComparedQuantity> quantities;
+  std::optional<ComparedQuantity>
+      first;  // the first in the order of computation that is beyond its bound
   // Tokens of all layers and steps: within kNearTie in the reference, and of these the ones that the run
   // would have sent elsewhere, had it not taken the choice of the reference.
   std::int64_t near_ties = 0, replayed = 0;

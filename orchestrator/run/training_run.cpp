@@ -65,6 +65,7 @@ class Attempt {
         metrics_(directory.metrics()),
         progress_(stdout, run.job.train.steps) {
     setup_.job = run.job;
+    if (run.measures) setup_.task = "measure";
     setup_.world = world_size(run.job.layout);
     setup_.attempt = directory.attempt();
     const auto launching = launching_of(run.job);
@@ -185,12 +186,12 @@ class Attempt {
     const auto saved = saved_ ? checkpoint_folder(directory_.checkpoints(), *saved_).string() : "";
     if (result.exit_code == kExitDone) {
       write_run_file("complete", {}, {});
-      fmt::print("{}: complete: {} steps, loss {:.4f}; checkpoint {}\n", run_.job.name, last_.step,
-                 last_.loss, saved);
+      fmt::print("{}: complete: {} steps, loss {:.4f}{}\n", run_.job.name, last_.step, last_.loss,
+                 saved_ ? "; checkpoint " + saved : "");
     } else if (result.exit_code == kExitStopped) {
       write_run_file("stopped", {}, {});
-      fmt::print("{}: stopped at step {}; checkpoint {}\n  go on: {}\n", run_.job.name, last_.step,
-                 saved, run_.resume_command);
+      fmt::print("{}: stopped at step {}{}\n  go on: {}\n", run_.job.name, last_.step,
+                 saved_ ? "; checkpoint " + saved : "", run_.resume_command);
     } else {
       write_run_file("failed", {}, {});
     }

@@ -41,6 +41,7 @@ struct TrainingRun {
   std::string resume_command;    // for messages
   std::vector<EnvironmentUse> environment = {};  // what the recipe read of it, for run.json
   std::optional<TimePoint> stop_at = {};         // then it stops with a checkpoint
+  bool measures = false;                         // only the metrics count: nothing is saved
 };
 
 // The job as its workers get it when the run has seen `tokens` tokens: on the layout of that phase, and with

@@ -126,8 +126,10 @@ PieceMemory piece_memory(const Job& job, const RankShape& shape, const ModelPiec
 
 InFlight in_flight(const Job& job, const RankShape& shape, int stage, double imbalance) {
   const auto pieces = pieces_of_stage(layers_per_piece(job), job.layout.pp, stage);
+  auto schedule = pipeline_shape(job);
+  schedule.micro_batches = std::min(schedule.micro_batches, micro_batches_that_fill(schedule));
   const auto slots =
-      plan_slots(pipeline_schedule(pipeline_shape(job), stage), static_cast<int>(pieces.size()));
+      plan_slots(pipeline_schedule(schedule, stage), static_cast<int>(pieces.size()));
   InFlight result{.most = slots.most_in_flight};
   for (std::size_t i = 0; i < pieces.size(); ++i) {
     const auto bytes = piece_memory(job, shape, pieces[i], imbalance).total();

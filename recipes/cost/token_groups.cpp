@@ -62,7 +62,8 @@ ExchangeTimes exchange_times(const Job& job, const Hardware& hardware, double im
           .gather = gather,
           .scatter = gather,
           .experts = flops / rate,
-          .alpha = across ? hardware.network.latency : hardware.node.latency,
+          .alpha = std::max(all_to_all_cost(ep, 0, hardware).seconds,
+                            all_gather_cost(etp, 0, hardware).seconds),
           .rows = worked / static_cast<double>(s.local_experts),
           .half_rows = hardware.grouped_rows,
           .one_link = across == (etp.nodes() > 1)};

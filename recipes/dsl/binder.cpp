@@ -106,6 +106,8 @@ void Binder::collect_entries(const std::string& section, const YamlNode& map) {
     if (problems_.full()) return;
     if (section.empty() && entry.key == "vars")
       expander_.collect_variables(*entry.value, entry.position);
+    else if (section.empty() && entry.key == "sweep")
+      sweep_ = read_sweep_section(*entry.value, problems_);
     else
       collect_entry(section, entry);
   }

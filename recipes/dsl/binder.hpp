@@ -7,6 +7,7 @@
 
 #include "recipes/dsl/expander.hpp"
 #include "recipes/dsl/load.hpp"
+#include "recipes/dsl/sweep_section.hpp"
 #include "recipes/dsl/yaml_tree.hpp"
 #include "recipes/fields.hpp"
 
@@ -35,6 +36,7 @@ class Binder {
     return expander_.environment();
   }
   Provenance provenance() const;
+  const std::optional<SweepSection>& sweep() const noexcept { return sweep_; }
 
  private:
   void collect_at(const std::string& name, const YamlPointer& node, const Position& at);
@@ -67,6 +69,7 @@ class Binder {
   FieldNames unknown_;
   Problems problems_;
   Expander expander_;
+  std::optional<SweepSection> sweep_;
 };
 
 }  // namespace fulgur

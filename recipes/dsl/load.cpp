@@ -113,7 +113,7 @@ LoadedRecipe load_recipe(const std::filesystem::path& path,
   for (auto& broken : to_diagnostics(violations(binder.job(), unknown), provenance))
     problems.add(std::move(broken));
   if (problems.size() > 0) throw RecipeError(problems.take());
-  return {std::move(binder.job()), std::move(provenance), binder.environment()};
+  return {std::move(binder.job()), std::move(provenance), binder.environment(), binder.sweep()};
 }
 
 }  // namespace fulgur

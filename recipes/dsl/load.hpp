@@ -3,11 +3,13 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "recipes/diagnostic.hpp"
+#include "recipes/dsl/sweep_section.hpp"
 #include "recipes/job.hpp"
 #include "recipes/rules/rules.hpp"
 
@@ -48,6 +50,7 @@ struct LoadedRecipe {
   Job job;
   Provenance provenance;
   std::vector<EnvironmentUse> environment;
+  std::optional<SweepSection> sweep = {};
 };
 
 // Whether the files to train on are looked for. Left alone, data.files has the patterns as they are written,

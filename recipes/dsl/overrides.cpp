@@ -83,6 +83,7 @@ void check_name(const Override& each) {
     refuse("E0113", "a recipe cannot be extended from the command line", {each.position},
            "write a recipe that extends both");
   if (each.name == "vars" || is_variable(each.name)) return;
+  if (each.name == "sweep" || each.name.starts_with("sweep.")) return;  // sweep_section.hpp looks
   if (find_field(each.name) == nullptr && !is_section(each.name))
     throw RecipeError({unknown_key(each.name, each.position)});
 }

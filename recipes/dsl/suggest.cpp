@@ -63,7 +63,7 @@ std::string nearest(std::string_view text, std::span<const std::string> candidat
 }
 
 std::span<const std::string_view> special_keys() noexcept {
-  static constexpr auto kKeys = std::to_array<std::string_view>({"extends", "vars"});
+  static constexpr auto kKeys = std::to_array<std::string_view>({"extends", "vars", "sweep"});
   return kKeys;
 }
 

@@ -34,4 +34,8 @@ SlotPlan plan_slots(std::span<const Pass> passes, int virtual_stages) {
   return plan;
 }
 
+int micro_batches_that_fill(const PipelineShape& shape) {
+  return 4 * shape.pieces();
+}
+
 }  // namespace fulgur

@@ -20,4 +20,8 @@ struct SlotPlan {
 // as can be. REQUIRES: a schedule of pipeline_schedule(), or one that keeps its rules.
 SlotPlan plan_slots(std::span<const Pass> passes, int virtual_stages);
 
+// More micro-batches than these need no further slots: the pipeline is full, and each that begins
+// follows one that ends. A multiple of the stages, as interleaved schedules want it.
+int micro_batches_that_fill(const PipelineShape& shape);
+
 }  // namespace fulgur

@@ -85,7 +85,9 @@ StepPipeline::StepPipeline(const Job& job, Mesh& mesh, const ParameterSet& param
 Model StepPipeline::make_piece(const ModelPiece& piece, double rope_base) const {
   auto model = job_.model;
   model.rope_base = rope_base;
-  return {model, piece, parameters_,
+  return {model,
+          piece,
+          parameters_,
           {.mesh = mesh_,
            .lightning = job_.context.lightning,
            .token_groups = job_.experts.token_groups,

@@ -58,6 +58,9 @@ class Trainer {
     recorder_.emplace(job_, mesh_, replica_.optimizer().owned(), host_, recording);
   }
 
+  // From now on no checkpoint is written.
+  void save_nothing() { saves_ = false; }
+
   TrainEnd run() {
     bool stopping = false;
     while (progress_.step < job_.train.steps && !stopping && !layout_ends()) {
@@ -70,6 +73,7 @@ class Trainer {
       const bool last = stopping || progress_.step == job_.train.steps;
       const auto every = job_.checkpoint.every;
       const bool phase_ends = enter_phase();
+      if (!saves_) continue;
       if (last || phase_ends || (every > 0 && progress_.step % every == 0)) save();
     }
     finish();
@@ -193,6 +197,7 @@ class Trainer {
   TrainSpec train_;                   // as that phase has it
   std::optional<StepRecorder> recorder_;
   std::optional<std::int64_t> saved_;
+  bool saves_ = true;
 };
 
 }  // namespace
@@ -202,6 +207,14 @@ TrainEnd train(const Job& job, const Place& place,
   host.enter("setup");
   Trainer trainer(job, place, host);
   trainer.start(resume);
+  return trainer.run();
+}
+
+TrainEnd measure_steps(const Job& job, const Place& place, Host& host) {
+  host.enter("setup");
+  Trainer trainer(job, place, host);
+  trainer.start(std::nullopt);
+  trainer.save_nothing();
   return trainer.run();
 }
 

@@ -39,6 +39,9 @@ TrainEnd train(const Job& job, const Place& place,
 TrainEnd record_steps(const Job& job, const Place& place, Host& host,
                       const Recording& recording = {});
 
+// The same from the start, without checkpoints: for the reports alone.
+TrainEnd measure_steps(const Job& job, const Place& place, Host& host);
+
 // The loss or the gradient norm is no longer a number: the same on every rank at the same step, so
 // training this job again would end the same way.
 class DivergedError : public std::runtime_error {

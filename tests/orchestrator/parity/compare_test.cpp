@@ -100,7 +100,7 @@ struct Runs {
   RecordedRun reference, run;
 };
 
-const Quantity& quantity(const Comparison& comparison, std::string_view name) {
+const ComparedQuantity& quantity(const Comparison& comparison, std::string_view name) {
   for (const auto& each : comparison.quantities) {
     if (each.name == name) return each;
   }

@@ -85,6 +85,24 @@ TEST_SUITE("orchestrator/planner") {
     }
   }
 
+  TEST_CASE("auto takes the token groups with which a step is the shortest, or nearly so") {
+    for (const auto& each : kShipped) {
+      auto recipe = load(each.recipe);
+      if (recipe.job.experts.token_groups != kAutoTokenGroups) continue;
+      CAPTURE(each.recipe);
+      const auto cluster = find_cluster(each.cluster);
+      const auto seconds = [&](std::int64_t groups) {
+        recipe.job.experts.token_groups = groups;
+        return plan_without_checks(recipe.job, cluster, {}).front().plan.step_seconds;
+      };
+      const double chosen = seconds(kAutoTokenGroups);
+      for (const std::int64_t groups : {1, 2, 4, 8, 16, 32}) {
+        CAPTURE(groups);
+        CHECK(chosen <= 1.02 * seconds(groups));
+      }
+    }
+  }
+
   TEST_CASE("the ablation has some 8 billion parameters, 1 billion of them active") {
     const auto model = load("ablation-1b-8b/pretrain.yaml").job.model;
     CHECK(static_cast<double>(total_parameters(model)) == doctest::Approx(8e9).epsilon(0.1));

@@ -61,6 +61,26 @@ TEST_SUITE("recipes/pipeline/slots") {
     }
   }
 
+  TEST_CASE("micro-batches beyond those that fill the pipeline need no further slots") {
+    for (const auto schedule :
+         {PipelineSchedule::k1F1B, PipelineSchedule::kInterleaved, PipelineSchedule::kZeroBubble}) {
+      for (const int stages : {1, 2, 3, 4, 8}) {
+        if (schedule == PipelineSchedule::kInterleaved && stages == 1) continue;
+        PipelineShape full{schedule, stages, schedule == PipelineSchedule::kInterleaved ? 3 : 1, 1};
+        full.micro_batches = micro_batches_that_fill(full);
+        auto longer = full;
+        longer.micro_batches = 5 * full.micro_batches;
+        CAPTURE(test::to_string(full));
+        for (int s = 0; s < stages; ++s) {
+          const auto few = plan_slots(pipeline_schedule(full, s), full.virtual_stages);
+          const auto many = plan_slots(pipeline_schedule(longer, s), full.virtual_stages);
+          CHECK(few.num_slots == many.num_slots);
+          CHECK(few.most_in_flight == many.most_in_flight);
+        }
+      }
+    }
+  }
+
   TEST_CASE("a stage of 1F1B uses its slots in turn") {
     const auto passes = pipeline_schedule({PipelineSchedule::k1F1B, 2, 1, 3}, 0);
     const auto plan = plan_slots(passes, 1);
