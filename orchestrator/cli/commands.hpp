@@ -13,6 +13,7 @@ int run_command(const CheckOptions& options);
 int run_command(const PlanOptions& options);
 int run_command(const SweepOptions& options);
 int run_command(const ParityOptions& options);
+int run_command(const PowerOptions& options);
 int run_command(const GenerateOptions& options);
 int run_command(const ListOptions& options);
 int run_command(const ShowOptions& options);

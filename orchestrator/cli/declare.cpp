@@ -23,6 +23,11 @@ layout: auto every legal layout. What breaks a rule or does not fit is left out;
 those that are predicted to be the fastest are run for some steps, one after another. The same command
 goes on where a sweep was stopped.)";
 
+constexpr const char* kPower = R"(
+Runs of the same recipe with several seeds show the noise of training. Says which effect they can find
+and how many seeds another one takes; with a variant, whether it is really better (exit code 1: not
+shown); with the items of a test set, how many of them are enough. docs/power.md has the formulas.)";
+
 constexpr const char* kPlan = R"(
 Says what every stage holds and does, what limits, and what a rank sends; docs/plan.md explains the
 figures. Nothing is started, and the data need not be there. A job that cannot fit is refused, with the
@@ -168,6 +173,39 @@ void declare_parity(CLI::App& app, Commands& commands) {
   parity.add_option("--output", commands.parity.output, "A new folder to keep the recorded steps");
 }
 
+void declare_power(CLI::App& app, PowerOptions& options) {
+  auto& power = add_command(app, "power", "Is a variant really better than the noise of training?");
+  power.footer(kPower);
+  power
+      .add_option("--baseline", options.baseline,
+                  "Runs that differ in the seed, or a folder of them")
+      ->required();
+  power.add_option("--variant", options.variant, "The same of the variant");
+  power.add_option("--table", options.table,
+                   "A JSON object per line and run; --baseline and --variant are names in it");
+  power.add_option("--by", options.by, "The field of the table with those names")
+      ->capture_default_str();
+  power.add_option("--metric", options.metric, "A field of metrics.jsonl, or of the table")
+      ->capture_default_str();
+  power.add_option("--last", options.last, "A run's value is the mean over so many last steps")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  power.add_option("--better", options.better, "Which values are better")
+      ->check(CLI::IsMember({"lower", "higher"}))
+      ->capture_default_str();
+  power.add_option("--items", options.items, "A test set: a JSON object per line and item");
+  power.add_option("--item-metric", options.item_metric, "The field of an item that counts")
+      ->capture_default_str();
+  power.add_option("--effect", options.effect, "To be found (default: the one that was measured)")
+      ->check(CLI::PositiveNumber);
+  power.add_option("--confidence", options.confidence, "That what is found is there")
+      ->check(CLI::Range(0.5, 0.999999))
+      ->capture_default_str();
+  power.add_option("--power", options.power, "That what is there is found")
+      ->check(CLI::Range(0.5, 0.999999))
+      ->capture_default_str();
+}
+
 void declare_generate(CLI::App& app, GenerateOptions& options) {
   auto& generate = add_command(app, "generate", "Let a trained model go on with a text");
   generate.add_option("WHERE", options.where, "A run directory or a checkpoint")->required();
@@ -261,6 +299,7 @@ void declare_commands(CLI::App& app, Commands& commands) {
   declare_plan(app, commands);
   declare_sweep(app, commands);
   declare_parity(app, commands);
+  declare_power(app, commands.power);
   declare_recipe(app, commands);
   declare_generate(app, commands.generate);
   declare_checkpoints(app, commands);

@@ -54,6 +54,7 @@ struct Commands {
   Overrides plan_overrides;
   Overrides sweep_overrides;
   ParityOptions parity;
+  PowerOptions power;
   GenerateOptions generate;
   ListOptions list;
   ShowOptions show;

@@ -73,6 +73,18 @@ struct ParityOptions {
   std::int64_t steps = 3;
   std::optional<std::filesystem::path> output;  // to keep what was recorded
 };
+struct PowerOptions {
+  std::vector<std::string> baseline, variant;  // runs, or folders of them; names in the table
+  std::optional<std::filesystem::path> table;  // a row for each run
+  std::string by = "variant";                  // the table's field with those names
+  std::string metric = "loss";
+  std::int64_t last = 10;  // steps that a run's value is the mean of
+  std::string better = "lower";
+  std::optional<std::filesystem::path> items;  // of a test set
+  std::string item_metric = "log_acc_norm2";
+  std::optional<double> effect;
+  double confidence = 0.95, power = 0.8;
+};
 struct GenerateOptions {
   std::filesystem::path where;  // a run directory or a checkpoint
   std::optional<std::string> prompt;
@@ -126,7 +138,7 @@ struct RecipeFormatOptions {
 struct VersionOptions {};
 
 using Command = std::variant<TrainOptions, CheckOptions, PlanOptions, SweepOptions, ParityOptions,
-                             GenerateOptions, ListOptions, ShowOptions, VerifyOptions,
+                             PowerOptions, GenerateOptions, ListOptions, ShowOptions, VerifyOptions,
                              ImportOptions, ExportOptions, DoctorOptions, RecipeShowOptions,
                              RecipeExplainOptions, RecipeSchemaOptions, RecipeDiffOptions,
                              RecipeFormatOptions, AgentOptions, StatusOptions, RunsOptions,

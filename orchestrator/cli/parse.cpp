@@ -143,6 +143,7 @@ std::optional<Command> chosen(const CLI::App& app, Commands& commands) {
   if (app.got_subcommand("plan")) return commands.plan;
   if (app.got_subcommand("sweep")) return commands.sweep;
   if (app.got_subcommand("parity")) return commands.parity;
+  if (app.got_subcommand("power")) return commands.power;
   if (app.got_subcommand("recipe")) return chosen_recipe(innermost(app).get_name(), commands);
   if (app.got_subcommand("generate")) return commands.generate;
   if (app.got_subcommand("doctor")) return commands.doctor;

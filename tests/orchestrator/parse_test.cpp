@@ -66,6 +66,26 @@ TEST_SUITE("orchestrator/cli/parse") {
     CHECK(contains(refusal({"plan", "r.yaml", "--imbalance", "0.5"}), "imbalance"));
   }
 
+  TEST_CASE("power takes groups of runs, or names in a table") {
+    const auto plain = command<PowerOptions>({"power", "--baseline", "a", "b", "--variant", "c"});
+    CHECK(plain.baseline == std::vector<std::string>{"a", "b"});
+    CHECK(plain.variant == std::vector<std::string>{"c"});
+    CHECK(plain.metric == "loss");
+    CHECK(plain.better == "lower");
+    CHECK_FALSE(plain.table);
+    const auto full = command<PowerOptions>(
+        {"power", "--table", "t.jsonl", "--by", "mix", "--baseline", "a", "--metric", "score",
+         "--better", "higher", "--confidence", "0.99", "--power", "0.9", "--effect", "0.5"});
+    CHECK(full.table == "t.jsonl");
+    CHECK(full.by == "mix");
+    CHECK(full.better == "higher");
+    CHECK(full.confidence == 0.99);
+    CHECK(full.power == 0.9);
+    CHECK(full.effect == 0.5);
+    CHECK(contains(refusal({"power", "--variant", "a"}), "baseline"));
+    CHECK(contains(refusal({"power", "--baseline", "a", "--confidence", "1"}), "confidence"));
+  }
+
   TEST_CASE("parity takes layouts, each with an option of its own") {
     const auto plain = command<ParityOptions>({"parity", "r.yaml", "--layout", "dp=2"});
     CHECK(plain.recipe == "r.yaml");
