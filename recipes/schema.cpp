@@ -177,15 +177,22 @@ json::object number_from(double least) {
 }
 
 json::object sweep_schema() {
+  json::array names;
+  for (const auto& field : fields())
+    names.emplace_back(field.name);
+  const json::object of_fields = {{"enum", std::move(names)}};
   const json::object values = {
       {"type", "object"},
+      {"propertyNames", of_fields},
       {"additionalProperties", json::object{{"type", "array"}, {"minItems", 1}}}};
+  const json::object excluded = {
+      {"type", "object"}, {"propertyNames", of_fields}, {"minProperties", 1}};
   const json::object condition = {{"type", {"string", "boolean"}}};
   json::object properties = {
       {"axes", values},
       {"zip", {{"anyOf", {values, json::object{{"type", "array"}, {"items", values}}}}}},
       {"layout", {{"const", "auto"}}},
-      {"exclude", {{"type", "array"}, {"items", {{"type", "object"}, {"minProperties", 1}}}}},
+      {"exclude", {{"type", "array"}, {"items", excluded}}},
       {"where", {{"anyOf", {condition, json::object{{"type", "array"}, {"items", condition}}}}}},
       {"steps", number_from(1)},
       {"warmup", number_from(0)},
