@@ -99,6 +99,7 @@ class Reader {
     if (entry.key == "best") return read_count(entry, result_.best, 10'000);
     if (entry.key == "slower") return read_factor(value);
     std::vector<std::string> keys;
+    keys.reserve(kKeys.size());
     for (const auto& key : kKeys)
       keys.emplace_back(key.name);
     const auto near = nearest(entry.key, keys);
@@ -262,6 +263,7 @@ class Reader {
 
   bool check_name(const std::string& name, const Position& at) {
     std::vector<std::string> names;
+    names.reserve(kPredicted.size() + fields().size());
     for (const auto& each : kPredicted)
       names.emplace_back(each.name);
     if (find_field(name) != nullptr || std::find(names.begin(), names.end(), name) != names.end())
