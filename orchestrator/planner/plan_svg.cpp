@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "orchestrator/planner/plan_text.hpp"
+#include "orchestrator/planner/svg_text.hpp"
 #include "recipes/layout.hpp"
 
 namespace fulgur {
@@ -19,21 +20,6 @@ struct Piece {
   std::string_view what, colour;
   double size;
 };
-
-std::string escaped(std::string_view text) {
-  std::string result;
-  for (const char c : text) {
-    if (c == '<')
-      result += "&lt;";
-    else if (c == '&')
-      result += "&amp;";
-    else if (c == '>')
-      result += "&gt;";
-    else
-      result += c;
-  }
-  return result;
-}
 
 std::string rectangle(double x, double y, double width, double height, std::string_view colour,
                       std::string_view title) {

@@ -28,6 +28,13 @@ double quantiles(const Aim& aim) {
   return normal_quantile(aim.confidence) + normal_quantile(aim.power);
 }
 
+MeanEstimate mean_of(const Sample& sample) {
+  const auto count = static_cast<double>(sample.count);
+  return {.mean = sample.mean,
+          .standard_error = sample.deviation / std::sqrt(count),
+          .freedom = count - 1};
+}
+
 }  // namespace
 
 Sample sample_of(std::span<const double> values) {
@@ -49,24 +56,28 @@ double pooled_deviation(const Sample& a, const Sample& b) {
                    (freedom_a + freedom_b));
 }
 
-Welch welch_test(const Sample& a, const Sample& b, double confidence) {
-  const double part_a = square(a.deviation) / static_cast<double>(a.count);
-  const double part_b = square(b.deviation) / static_cast<double>(b.count);
+Welch welch_test(const MeanEstimate& a, const MeanEstimate& b, double confidence) {
+  const double part_a = square(a.standard_error);
+  const double part_b = square(b.standard_error);
   Welch test{.difference = a.mean - b.mean, .standard_error = std::sqrt(part_a + part_b)};
   if (test.standard_error == 0) {  // without any noise the difference is what it is
-    test.freedom = static_cast<double>(a.count + b.count - 2);
+    test.freedom = a.freedom + b.freedom;
     test.probability = test.difference > 0 ? 0 : test.difference < 0 ? 1 : 0.5;
     test.at_least = test.difference;
     return test;
   }
-  test.freedom = square(part_a + part_b) / (square(part_a) / static_cast<double>(a.count - 1) +
-                                            square(part_b) / static_cast<double>(b.count - 1));
+  test.freedom =
+      square(part_a + part_b) / (square(part_a) / a.freedom + square(part_b) / b.freedom);
   const boost::math::students_t_distribution<> distribution(test.freedom);
   test.probability = boost::math::cdf(
       boost::math::complement(distribution, test.difference / test.standard_error));
   test.at_least =
       test.difference - boost::math::quantile(distribution, confidence) * test.standard_error;
   return test;
+}
+
+Welch welch_test(const Sample& a, const Sample& b, double confidence) {
+  return welch_test(mean_of(a), mean_of(b), confidence);
 }
 
 double test_power(std::int64_t count, double effect, double deviation, double confidence) {

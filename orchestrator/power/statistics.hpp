@@ -19,15 +19,22 @@ Sample sample_of(std::span<const double> values);
 // of n_i - 1). REQUIRES: three values or more.
 double pooled_deviation(const Sample& a, const Sample& b);
 
+// A mean of measurements, and how sure it is.
+struct MeanEstimate {
+  double mean = 0;
+  double standard_error = 0;
+  double freedom = 0;  // degrees of freedom behind the standard error
+};
+
 // Welch's test of "the mean of a is above that of b", one-sided; deviations may differ.
 //
 //   difference      a.mean - b.mean
-//   standard_error  sqrt(s_a^2 / n_a + s_b^2 / n_b)
+//   standard_error  sqrt(e_a^2 + e_b^2); e_i = s_i / sqrt(n_i), with n_i - 1 degrees, for independent values
 //   freedom         degrees of freedom after Welch and Satterthwaite
 //   probability     of a difference as large as this one or larger if the means are equal
 //   at_least        lower bound of the true difference, which holds with `confidence`
 //
-// REQUIRES: two values or more in each.
+// REQUIRES: two values or more in each; freedom > 0.
 struct Welch {
   double difference = 0;
   double standard_error = 0;
@@ -35,6 +42,7 @@ struct Welch {
   double probability = 0;
   double at_least = 0;
 };
+Welch welch_test(const MeanEstimate& a, const MeanEstimate& b, double confidence);
 Welch welch_test(const Sample& a, const Sample& b, double confidence);
 
 // What a test is to achieve: how seldom equal means are taken for different ones (1 - confidence), and

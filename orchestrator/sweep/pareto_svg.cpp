@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "orchestrator/planner/svg_text.hpp"
 #include "orchestrator/run/progress.hpp"
 #include "orchestrator/sweep/report.hpp"
 
@@ -20,13 +21,6 @@ struct Axis {
 std::string label(double x, double y, const char* anchor, const std::string& text) {
   return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\">{}</text>\n", x, y, anchor,
                      text);
-}
-
-std::string escaped(const std::string& text) {
-  std::string result;
-  for (const char c : text)
-    result += c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '&' ? "&amp;" : std::string(1, c);
-  return result;
 }
 
 std::string ticks(const Axis& x, const Axis& y) {

@@ -34,12 +34,9 @@ Estimate estimate(std::span<const double> values) {
 }
 
 double p_value_smaller(const Estimate& smaller, const Estimate& larger) {
-  const double a = smaller.standard_error * smaller.standard_error;
-  const double b = larger.standard_error * larger.standard_error;
-  if (a + b == 0) return smaller.mean < larger.mean ? 0 : 1;
-  const double freedom = (a + b) * (a + b) / (a * a / smaller.freedom + b * b / larger.freedom);
-  const double t = (larger.mean - smaller.mean) / std::sqrt(a + b);
-  return cdf(complement(students_t(freedom), t));
+  const bool sure = smaller.standard_error == 0 && larger.standard_error == 0;
+  if (sure) return smaller.mean < larger.mean ? 0 : 1;  // equal means are no reason to choose one
+  return welch_test(larger, smaller, kLevel).probability;
 }
 
 }  // namespace fulgur

@@ -2,13 +2,12 @@
 
 #include <span>
 
+#include "orchestrator/power/statistics.hpp"
+
 namespace fulgur {
 
-// A mean of measurements that follow one another, and how sure it is.
-struct Estimate {
-  double mean = 0;
-  double standard_error = 0;
-  double freedom = 0;     // degrees of freedom
+// A mean of measurements that follow one another.
+struct Estimate : MeanEstimate {
   double half_width = 0;  // of the 95 % confidence interval (Student's t)
 };
 

@@ -19,14 +19,13 @@ Candidate candidate(const char* argument, double predicted) {
 
 Trial trial(const Candidate& candidate, double tokens_per_second, double error) {
   const double mean = 1 / tokens_per_second;
-  return {.candidate = &candidate,
-          .directory = "trials/a",
-          .seconds_per_token = Estimate{.mean = mean,
-                                        .standard_error = error * mean,
-                                        .freedom = 20,
-                                        .half_width = 2.1 * error * mean},
-          .memory = 80 << 20,
-          .loss = 2};
+  return {
+      .candidate = &candidate,
+      .directory = "trials/a",
+      .seconds_per_token = Estimate{{.mean = mean, .standard_error = error * mean, .freedom = 20},
+                                    2.1 * error * mean},
+      .memory = 80 << 20,
+      .loss = 2};
 }
 
 TEST_SUITE("orchestrator/sweep/report") {

@@ -40,8 +40,8 @@ TEST_SUITE("orchestrator/sweep/statistics") {
 
   // A textbook pair: means 1 apart, standard errors 0.3 and 0.4, 9 degrees each: t = 2 with 16.88.
   TEST_CASE("Welch's test has its probability") {
-    const Estimate a{.mean = 10, .standard_error = 0.3, .freedom = 9};
-    const Estimate b{.mean = 11, .standard_error = 0.4, .freedom = 9};
+    const Estimate a{{.mean = 10, .standard_error = 0.3, .freedom = 9}, 0};
+    const Estimate b{{.mean = 11, .standard_error = 0.4, .freedom = 9}, 0};
     CHECK(p_value_smaller(a, b) == doctest::Approx(0.0309).epsilon(0.01));
     CHECK(p_value_smaller(b, a) == doctest::Approx(1 - p_value_smaller(a, b)));
   }
