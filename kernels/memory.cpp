@@ -1,6 +1,7 @@
 #include "kernels/memory.hpp"
 
 #include <algorithm>
+#include <stdexcept>
 #include <utility>
 
 #include "kernels/memory_impl.hpp"
@@ -48,6 +49,12 @@ Tensor Arena::allocate(const Shape& dims, DType dtype) {
   used_ = end;
   high_water_ = std::max(high_water_, used_);
   return tensor;
+}
+
+void Arena::use_again(std::size_t used) {
+  if (used < used_ || used > high_water_)
+    throw std::invalid_argument("arena: it was not used so far before");
+  used_ = used;
 }
 
 void copy(const Tensor& from, const Tensor& to, Stream& stream) {

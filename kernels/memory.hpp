@@ -49,6 +49,11 @@ class Arena {
   // With the dims and the dtype of another.
   Tensor like(const Tensor& other) { return allocate(other.dims, other.dtype); }
 
+  // The bytes in use; and the same use again, after the same Scopes, as if the tensors were allocated that
+  // once reached so far. Throws std::invalid_argument for more than there ever was, or less than there is.
+  std::size_t used_bytes() const noexcept { return used_; }
+  void use_again(std::size_t used);
+
   // The most bytes in use at any time so far.
   std::size_t high_water_bytes() const noexcept { return high_water_; }
   // All bytes held, in use or not.

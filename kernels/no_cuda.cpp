@@ -5,6 +5,7 @@
 
 #include "kernels/convert_impl.hpp"
 #include "kernels/devices_impl.hpp"
+#include "kernels/graph_impl.hpp"
 #include "kernels/lightning_attention_impl.hpp"
 #include "kernels/lightning_carry_impl.hpp"
 #include "kernels/matmul_impl.hpp"
@@ -26,6 +27,10 @@ namespace {
 
 std::unique_ptr<Stream::Impl> make_stream() {
   refuse("stream");
+}
+
+std::unique_ptr<Graph::Impl> record_graph(Stream&, const std::function<void()>&) {
+  refuse("graph");
 }
 
 int num_devices() {

@@ -19,6 +19,8 @@ enum class DeviceKind { kAuto, kCpu, kCuda };
 enum class Transport { kAuto, kNccl, kUcx };
 enum class ClusterKind { kLocal, kSsh, kSlurm, kKubernetes };
 enum class Preflight { kAuto, kAlways, kNever };
+// Whether a GPU gets the work of a layer at once, where it can, or kernel by kernel.
+enum class CudaGraphs { kAuto, kNever };
 // The two forms of the load-balancing loss (docs/math.md 1.3): per layer over the micro-batch, or over
 // all layers together.
 enum class AuxLoss { kGshard, kMixtral };
@@ -102,6 +104,7 @@ struct TrainSpec {
   std::int64_t batch = 0;            // sequences per step
   std::int64_t micro_batch = 0;  // sequences that all dp ranks process together in one micro-step
   Precision precision = Precision::kFloat32;
+  CudaGraphs cuda_graphs = CudaGraphs::kAuto;
   std::uint64_t seed = 0;
 
   friend bool operator==(const TrainSpec&, const TrainSpec&) = default;

@@ -27,6 +27,8 @@ template <>
 inline constexpr std::array<std::string_view, 3> kChoiceNames<Preflight> = {"auto", "always",
                                                                             "never"};
 template <>
+inline constexpr std::array<std::string_view, 2> kChoiceNames<CudaGraphs> = {"auto", "never"};
+template <>
 inline constexpr std::array<std::string_view, 2> kChoiceNames<AuxLoss> = {"gshard", "mixtral"};
 template <>
 inline constexpr std::array<std::string_view, 2> kChoiceNames<WeightDecayOn> = {"matrices", "all"};

@@ -82,6 +82,13 @@ std::vector<Field> train_fields() {
        .help =
            "float32; or bfloat16, on GPUs: weights and activations in bfloat16, everything that "
            "adds up (master weights, gradients, router, norms, states, loss) in float32."},
+      {.name = "train.cuda_graphs",
+       .access = kMember<&Job::train, &TrainSpec::cuda_graphs>,
+       .help =
+           "Whether a GPU gets the kernels of a layer as one graph, recorded when they come for "
+           "the "
+           "second time. auto: when the ranks exchange nothing within a layer (tp, cp, ep, etp and "
+           "pp are 1, and no capacity); never: kernel by kernel."},
       {.name = "train.seed",
        .access = kMember<&Job::train, &TrainSpec::seed>,
        .range = kExact,

@@ -12,6 +12,7 @@ struct LayerOptions {
   LightningContext lightning = LightningContext::kLaspPlus;
   std::int64_t token_groups = 1;
   Recompute recompute = Recompute::kNone;
+  bool graphs = false;  // layer_graphs.hpp
 
   // Over which ranks attention lies.
   ContextGroup context_group() const { return {mesh.cp(), mesh.cp_stream(), lightning}; }

@@ -1,5 +1,7 @@
 #include "runtime/model/model.hpp"
 
+#include <array>
+
 #include "kernels/cross_entropy.hpp"
 #include "kernels/embedding.hpp"
 #include "kernels/rms_norm.hpp"
@@ -32,6 +34,7 @@ Model::Model(const ModelSpec& model, const ModelPiece& piece, const ParameterSet
   }
   for (auto layer = piece.first; layer < piece.last; ++layer)
     layers_.emplace_back(model, layer, parameters, options);
+  if (options.graphs) graphs_ = std::make_unique<LayerGraphs>();
 }
 
 // The rows of this rank; each tp rank knows the ids of its part of the vocabulary.
@@ -84,10 +87,17 @@ void Model::forward_layer(const Context& ctx, const Batch& batch, std::size_t la
     layers_[layer].forward(ctx, batch, kept.x, saved.out, statistics, to);
     if (after) after(piece_.first + static_cast<std::int64_t>(layer), to, saved.out);
   };
-  if (options_.recompute != Recompute::kFull) return run(kept);
-  const Arena::Scope scope(ctx.arena);
-  DecoderLayer::Saved not_kept;
-  run(not_kept);
+  const auto run_whole = [&] {
+    if (options_.recompute != Recompute::kFull) return run(kept);
+    const Arena::Scope scope(ctx.arena);
+    DecoderLayer::Saved not_kept;
+    run(not_kept);
+  };
+  if (!graphs_ || after || !batch.reference.empty()) return run_whole();
+  graphs_->run(ctx,
+               {LayerGraphs::Pass::kForward, layer, ctx, batch,
+                std::array{kept.x, saved.out, statistics.counts}},
+               kept, run_whole);
 }
 
 void Model::logits(const Context& ctx, const Tensor& hidden, const Tensor& logits) const {
@@ -166,14 +176,22 @@ void Model::backward_layer(const Context& ctx, const Batch& batch, std::size_t l
                            const DecoderLayer::Backward& args, const DecoderLayer::Saved& saved,
                            WeightGradients& weights) const {
   const auto& decoder = layers_[layer];
-  if (options_.recompute != Recompute::kFull)
-    return decoder.backward(ctx, batch, args, saved, weights);
-  const Arena::Scope scope(ctx.arena);
-  const auto operands = weights.operands(ctx);
-  DecoderLayer::Saved again;
-  const auto statistics = RoutingStatistics::allocate(ctx, 1, model_.experts).of_layer(0);
-  decoder.forward(operands, batch, saved.x, ctx.arena.like(saved.x), statistics, again);
-  decoder.backward(ctx, batch, args, again, weights);
+  const auto run = [&] {
+    if (options_.recompute != Recompute::kFull)
+      return decoder.backward(ctx, batch, args, saved, weights);
+    const Arena::Scope scope(ctx.arena);
+    const auto operands = weights.operands(ctx);
+    DecoderLayer::Saved again;
+    const auto statistics = RoutingStatistics::allocate(ctx, 1, model_.experts).of_layer(0);
+    decoder.forward(operands, batch, saved.x, ctx.arena.like(saved.x), statistics, again);
+    decoder.backward(ctx, batch, args, again, weights);
+  };
+  if (!graphs_ || !batch.reference.empty()) return run();
+  DecoderLayer::Saved nothing;
+  graphs_->run(ctx,
+               {LayerGraphs::Pass::kBackward, layer, ctx, batch,
+                std::array{args.dout, args.dprobability, args.dx, saved.x, saved.y}},
+               nothing, run);
 }
 
 }  // namespace fulgur

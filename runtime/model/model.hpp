@@ -1,9 +1,11 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "runtime/model/decoder_layer.hpp"
+#include "runtime/model/layer_graphs.hpp"
 
 namespace fulgur {
 
@@ -66,6 +68,8 @@ class Model {
 
   const ModelPiece& piece() const noexcept { return piece_; }
   std::int64_t num_layers() const noexcept { return piece_.last - piece_.first; }
+  // Passes of layers that were launched as graphs so far.
+  std::int64_t graph_launches() const noexcept { return graphs_ ? graphs_->launches() : 0; }
 
  private:
   void embed(const Context& ctx, const Batch& batch, const Tensor& x) const;
@@ -81,6 +85,7 @@ class Model {
   LayerOptions options_;
   DType dtype_;  // of activations
   std::vector<DecoderLayer> layers_;
+  std::unique_ptr<LayerGraphs> graphs_;  // none: kernel by kernel. Behind the layers, which they use
   Tensor embedding_, final_norm_, head_;
   Tensor dembedding_, dfinal_norm_, dhead_;
   std::int32_t first_id_;  // of the vocabulary of this tp rank

@@ -91,7 +91,8 @@ Model StepPipeline::make_piece(const ModelPiece& piece, double rope_base) const 
           {.mesh = mesh_,
            .lightning = job_.context.lightning,
            .token_groups = job_.experts.token_groups,
-           .recompute = job_.memory.recompute}};
+           .recompute = job_.memory.recompute,
+           .graphs = uses_layer_graphs(job_, mesh_.device())}};
 }
 
 // A piece of the model is but views of its parameters: it is made anew.
@@ -379,6 +380,13 @@ void StepPipeline::queue_routing(Stream& compute) {
   routing_.queue(
       {.counters = counters_.all, .layers = layers, .has_reference = counters_.has_reference},
       compute);
+}
+
+std::int64_t StepPipeline::graph_launches() const {
+  std::int64_t launches = 0;
+  for (const auto& piece : pieces_)
+    launches += piece.graph_launches();
+  return launches;
 }
 
 std::size_t StepPipeline::activation_bytes() const {

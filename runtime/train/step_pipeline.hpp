@@ -82,6 +82,8 @@ class StepPipeline {
   void queue_routing(Stream& compute);
   RoutingTotals routing() const { return routing_.totals(); }
 
+  // Passes of layers that were launched as graphs so far (runtime/model/layer_graphs.hpp).
+  std::int64_t graph_launches() const;
   // The most bytes of activations held at once so far.
   std::size_t activation_bytes() const;
 

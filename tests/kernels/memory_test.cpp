@@ -53,6 +53,24 @@ TEST_SUITE("kernels/memory") {
     CHECK((at_b >= at_a + a.bytes() || at_a >= at_b + b.bytes()));
   }
 
+  TEST_CASE("an arena can be used again as far as it once was, and no further") {
+    Arena arena(Device::kCpu);
+    const auto before = arena.used_bytes();
+    void* second = nullptr;
+    std::size_t behind_first = 0;
+    {
+      const Arena::Scope scope(arena);
+      arena.allocate({100});
+      behind_first = arena.used_bytes();
+      second = arena.allocate({5}).data;
+    }
+    CHECK(arena.used_bytes() == before);
+    arena.use_again(behind_first);
+    CHECK(arena.allocate({5}).data == second);
+    CHECK_THROWS_AS(arena.use_again(behind_first), std::invalid_argument);
+    CHECK_THROWS_AS(arena.use_again(arena.high_water_bytes() + 1), std::invalid_argument);
+  }
+
   TEST_CASE("a scope gives its tensors back, and a second step takes nothing from the system") {
     Arena arena(Device::kCpu);
     const auto kept = arena.allocate({8});

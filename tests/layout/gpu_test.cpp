@@ -56,6 +56,30 @@ void check_rounded_on_gpus(Job job) {
         0.05);
 }
 
+// Steps of a GPU with the layers as graphs and kernel by kernel: the same kernels, so the same bits.
+void check_graphs(Job job) {
+  CAPTURE(static_cast<int>(job.memory.recompute));
+  CAPTURE(static_cast<int>(job.train.precision));
+  auto run = test::small_run(job);
+  run.device = Device::kCuda;
+  job.train.cuda_graphs = CudaGraphs::kAuto;
+  const auto graphs = test::run_layout(job, run);
+  job.train.cuda_graphs = CudaGraphs::kNever;
+  const auto kernels = test::run_layout(job, run);
+  const auto micro_batches = job.train.batch / job.train.micro_batch;
+  // All but the first time of both passes of a layer for each micro-batch and size of table.
+  CHECK(graphs.back().graph_launches >= 2 * job.model.layers * micro_batches * (test::kSteps - 2));
+  CHECK(kernels.back().graph_launches == 0);
+  for (std::size_t step = 0; step < graphs.size(); ++step) {
+    CAPTURE(step);
+    CHECK(graphs[step].loss == kernels[step].loss);
+    CHECK(graphs[step].aux_loss == kernels[step].aux_loss);
+    CHECK(graphs[step].norm == kernels[step].norm);
+    CHECK(graphs[step].routing.counts == kernels[step].routing.counts);
+    CHECK(graphs[step].gradients == kernels[step].gradients);
+  }
+}
+
 }  // namespace
 
 TEST_SUITE("layout/gpu") {
@@ -65,6 +89,18 @@ TEST_SUITE("layout/gpu") {
       auto job = test::small_job();
       job.memory.recompute = recompute;
       check_rounded_on_gpus(job);
+    }
+  }
+
+  TEST_CASE("layers as graphs leave the same bits as kernel by kernel" *
+            doctest::skip(!has_gpus(1))) {
+    for (const auto precision : {Precision::kFloat32, Precision::kBFloat16}) {
+      for (const auto recompute : {Recompute::kNone, Recompute::kSelective, Recompute::kFull}) {
+        auto job = test::small_job();
+        job.train.precision = precision;
+        job.memory.recompute = recompute;
+        check_graphs(job);
+      }
     }
   }
 

@@ -28,6 +28,7 @@ struct StepResult {
   std::map<std::string, Values> gradients;  // of whole parameters
   RoutingTotals routing;
   std::size_t activation_bytes = 0;  // of rank 0
+  std::int64_t graph_launches = 0;   // of rank 0, so far
 };
 
 // What a run is made of beside its job.
@@ -94,6 +95,7 @@ class LayoutRank {
       result.norm = sums.gradient_norm;
       result.routing = sums.routing;
       result.activation_bytes = replica_.pipeline().activation_bytes();
+      result.graph_launches = replica_.pipeline().graph_launches();
     }
     for (const auto& range : replica_.optimizer().owned()) {
       const auto& parameter = range.parameter->parameter;

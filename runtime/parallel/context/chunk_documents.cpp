@@ -1,6 +1,7 @@
 #include "runtime/parallel/context/chunk_documents.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -57,6 +58,11 @@ std::int64_t distance(const std::vector<std::int32_t>& starts, const Chunk& left
                       const Chunk& right) {
   if (left.index >= right.index || left.count() == 0 || right.count() == 0) return -1;
   return has_start(starts, left.end, right.begin) ? -1 : right.begin - left.end;
+}
+
+std::size_t table_rows(std::size_t count, Device device) {
+  constexpr std::size_t kLeast = 32;
+  return device == Device::kCpu ? count : std::bit_ceil(std::max(count, kLeast));
 }
 
 Tensor upload_table(const Context& ctx, std::vector<std::int32_t> values, const Shape& dims) {

@@ -52,6 +52,11 @@ bool has_start(const std::vector<std::int32_t>& starts, std::int64_t first, std:
 std::int64_t distance(const std::vector<std::int32_t>& starts, const Chunk& left,
                       const Chunk& right);
 
+// How many rows a table of `count` documents or pieces gets on a device. A GPU's are filled up to a power of
+// two with empty ones, which cost it nothing to speak of: so the tables of one step have the size of those of
+// another, and its tensors their places (kernels/graph.hpp).
+std::size_t table_rows(std::size_t count, Device device);
+
 // A table of numbers on the stream's device, in ctx.arena; its upload is queued on ctx.stream.
 Tensor upload_table(const Context& ctx, std::vector<std::int32_t> values, const Shape& dims);
 

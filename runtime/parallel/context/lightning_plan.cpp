@@ -105,10 +105,14 @@ LightningPlan make_lightning_plan(const Context& ctx, const TokenGrid& grid, int
   };
   Numbers starts{0}, in_slot, out_slot;
   planner.add_segments(starts, in_slot, out_slot);
-  const auto S = static_cast<std::int64_t>(in_slot.size());
+  const auto rows = table_rows(in_slot.size(), ctx.stream.device());
+  starts.resize(rows + 1, starts.back());
+  in_slot.resize(rows, -1);
+  out_slot.resize(rows, -1);
+  const auto S = static_cast<std::int64_t>(rows);
   LightningPlan plan;
   plan.slots = planner.slots();
-  plan.no_slot = table(Numbers(in_slot.size(), -1), {S});
+  plan.no_slot = table(Numbers(rows, -1), {S});
   plan.segments = {.starts = table(std::move(starts), {S + 1}),
                    .in_slot = table(std::move(in_slot), {S}),
                    .out_slot = table(std::move(out_slot), {S})};

@@ -9,7 +9,7 @@ namespace {
 
 // Queries and keys by row of their ranks, as in kernels/softmax_attention.hpp.
 struct Span {
-  std::int64_t q_begin, q_end, k_begin, k_end, shift;
+  std::int64_t q_begin = 0, q_end = 0, k_begin = 0, k_end = 0, shift = 0;
 };
 using Spans = std::vector<Span>;
 
@@ -49,7 +49,7 @@ Spans spans_to(const RankChunks& mine, const RankChunks& theirs, std::int64_t wh
 struct Call {
   int hop;
   std::int64_t q_begin, q_count;
-  Spans spans;
+  Spans spans;  // queries counted from q_begin
 };
 
 void add_call(std::vector<Call>& calls, int hop, Spans spans) {
@@ -58,6 +58,10 @@ void add_call(std::vector<Call>& calls, int hop, Spans spans) {
   for (const auto& span : spans) {
     q_begin = std::min(q_begin, span.q_begin);
     q_end = std::max(q_end, span.q_end);
+  }
+  for (auto& span : spans) {
+    span.q_begin -= q_begin;
+    span.q_end -= q_begin;
   }
   calls.push_back({hop, q_begin, q_end - q_begin, std::move(spans)});
 }
@@ -94,13 +98,14 @@ RingPlan make_ring_plan(const Context& ctx, const TokenGrid& grid, int dp, int c
   for (int rank = 0; rank < grid.cp; ++rank)
     plan.rows.push_back(row_count(grid, rank));
   plan.hops = last_hop(grid, dp, documents);
-  const auto calls = calls_of(grid, dp, cp, documents);
+  auto calls = calls_of(grid, dp, cp, documents);
   std::vector<std::int32_t> numbers;
-  for (const auto& call : calls)
+  for (auto& call : calls) {
+    call.spans.resize(table_rows(call.spans.size(), ctx.stream.device()));
     for (const auto& span : call.spans)
-      for (const auto number : {span.q_begin - call.q_begin, span.q_end - call.q_begin,
-                                span.k_begin, span.k_end, span.shift})
+      for (const auto number : {span.q_begin, span.q_end, span.k_begin, span.k_end, span.shift})
         numbers.push_back(static_cast<std::int32_t>(number));
+  }
   const auto count = static_cast<std::int64_t>(numbers.size()) / 5;
   const auto table = upload_table(ctx, std::move(numbers), {count, 5});
   std::int64_t first = 0;
