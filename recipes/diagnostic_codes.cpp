@@ -138,6 +138,10 @@ std::span<const DiagnosticCode> diagnostic_codes() noexcept {
        "At least one source must be read from. Weights count in ratio to their sum."},
       {"E0244", "a source that is never read",
        "Its weight is 0 in every phase: a weight was forgotten, or the source is one too many."},
+      {"E0250", "a variable that the workers' environment cannot have",
+       "Variables are NAME=value. What fulgur sets for its workers cannot be set again, and what "
+       "makes "
+       "programs load code stands in no recipe."},
       {"E0251", "a name that is no file name",
        "The name becomes a folder in runs/: letters, digits and a few signs, no path."},
       {"E0252", "times of the cluster that contradict each other",

@@ -235,6 +235,7 @@ struct ClusterSpec {
   std::vector<std::string> exclude;   // nodes or hosts that are not to be used
   std::string address;                // of the coordinator for the nodes; empty: they find it
   Preflight preflight = Preflight::kAuto;
+  std::vector<std::string> environment;  // of the workers, "NAME=value"
   SlurmSpec slurm;
 
   friend bool operator==(const ClusterSpec&, const ClusterSpec&) = default;

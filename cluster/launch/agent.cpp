@@ -147,6 +147,7 @@ class Agent {
     set.world = static_cast<int>(order.world);
     set.port = static_cast<std::uint16_t>(order.port);
     set.secret = invitation_.secret;
+    set.environment = order.environment;
     const NodePart part{.node = static_cast<int>(order.node),
                         .nodes = static_cast<int>(order.nodes),
                         .first_rank = static_cast<int>(order.first_rank),
@@ -158,11 +159,6 @@ class Agent {
       const int rank = part.first_rank + i;
       auto spec = worker_process(program, set, part, rank, cores[static_cast<std::size_t>(i)]);
       spec.pipe_output = spec.pipe_errors = true;
-      for (const auto& each : order.environment) {
-        const auto equals = each.find('=');
-        if (equals != std::string::npos)
-          spec.environment[each.substr(0, equals)] = each.substr(equals + 1);
-      }
       start_worker(rank, spec);
     }
   }

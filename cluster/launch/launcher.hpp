@@ -23,6 +23,8 @@ struct WorkerSet {
   std::uint16_t port = 0;  // of the coordinator, at the launcher's address
   std::string secret;
   std::filesystem::path logs;  // folder for rank-00000.out and .err; empty: this program's streams
+  std::vector<std::string>
+      environment;  // "NAME=value", on top of what else they have; the launcher's
 };
 
 // <logs>/rank-00003.err

@@ -98,6 +98,11 @@ ProcessSpec worker_process(const std::filesystem::path& program, const WorkerSet
                       {"OPENBLAS_NUM_THREADS", threads},
                       {"OMP_NUM_THREADS", threads}};
   if (should_name_openblas_core()) spec.environment["OPENBLAS_CORETYPE"] = "SkylakeX";
+  for (const auto& each : workers.environment) {
+    const auto equals = each.find('=');
+    if (equals != std::string::npos)
+      spec.environment[each.substr(0, equals)] = each.substr(equals + 1);
+  }
   return spec;
 }
 

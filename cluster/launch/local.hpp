@@ -37,7 +37,9 @@ ProcessSpec worker_process(const std::filesystem::path& program, const WorkerSet
                            const NodePart& part, int rank, std::span<const int> cores);
 
 // All workers as children of this process. They end when the thread that started them does.
+// `environment` is "NAME=value", as in a WorkerSet.
 std::unique_ptr<Launcher> make_local_launcher(const boost::asio::any_io_executor& executor,
-                                              std::filesystem::path program);
+                                              std::filesystem::path program,
+                                              std::vector<std::string> environment);
 
 }  // namespace fulgur

@@ -14,12 +14,17 @@ namespace asio = boost::asio;
 
 class LocalLauncher final : public Launcher {
  public:
-  LocalLauncher(asio::any_io_executor executor, std::filesystem::path program)
-      : executor_(std::move(executor)), program_(std::move(program)) {}
+  LocalLauncher(asio::any_io_executor executor, std::filesystem::path program,
+                std::vector<std::string> environment)
+      : executor_(std::move(executor)),
+        program_(std::move(program)),
+        environment_(std::move(environment)) {}
 
   asio::ip::address listen_address() const override { return asio::ip::address_v4::loopback(); }
 
-  void start(const WorkerSet& workers, LaunchEvents events) override {
+  void start(const WorkerSet& asked, LaunchEvents events) override {
+    auto workers = asked;
+    workers.environment = environment_;
     events_ = std::move(events);
     processes_.clear();
     const NodePart part{.ranks = workers.world};
@@ -59,6 +64,7 @@ class LocalLauncher final : public Launcher {
 
   asio::any_io_executor executor_;
   std::filesystem::path program_;
+  std::vector<std::string> environment_;
   LaunchEvents events_;
   std::vector<std::unique_ptr<ChildProcess>> processes_;  // [world]
 };
@@ -70,8 +76,9 @@ std::filesystem::path log_file(const std::filesystem::path& logs, int rank, cons
 }
 
 std::unique_ptr<Launcher> make_local_launcher(const asio::any_io_executor& executor,
-                                              std::filesystem::path program) {
-  return std::make_unique<LocalLauncher>(executor, std::move(program));
+                                              std::filesystem::path program,
+                                              std::vector<std::string> environment) {
+  return std::make_unique<LocalLauncher>(executor, std::move(program), std::move(environment));
 }
 
 }  // namespace fulgur

@@ -5,6 +5,7 @@
 #include "cluster/exit_codes.hpp"
 #include "cluster/launch/local.hpp"
 #include "orchestrator/cli/commands.hpp"
+#include "orchestrator/run/checkpoint_space.hpp"
 #include "orchestrator/run/progress.hpp"
 #include "recipes/data_mix.hpp"
 #include "recipes/data_sources.hpp"
@@ -71,6 +72,7 @@ int run_command(const CheckOptions& options) {
              grouped(tokens_of_steps(job, job.train.steps)), job.run_directory);
   print_phases(job);
   print_data(job);
+  if (const auto warning = checkpoint_space_warning(job)) fmt::print("  warning: {}\n", *warning);
   return kExitDone;
 }
 

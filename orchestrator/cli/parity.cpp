@@ -76,6 +76,18 @@ std::vector<std::string> layout_overrides(const ParityOptions& options, const st
   return overrides;
 }
 
+// The steps lie before the first phase, which then changes nothing. Throws UsageError when they do not.
+void leave_phases(Job& job) {
+  const auto tokens = job.train.steps * job.train.batch * job.train.sequence_length;
+  if (!job.phases.from.empty() && job.phases.from.front() < tokens) {
+    throw UsageError(
+        fmt::format("parity: step {} has {} tokens behind it, and phase 0 begins at {}: only steps "
+                    "before the phases are compared",
+                    job.train.steps, tokens, job.phases.from.front()));
+  }
+  job.phases = {};
+}
+
 // The same on one rank, where nothing is exchanged.
 Job reference_job(Job job) {
   job.layout = {};
@@ -99,6 +111,7 @@ std::vector<NamedJob> load_jobs(const ParityOptions& options) {
   for (const auto& text : options.layouts) {
     try {
       auto loaded = load_recipe(options.recipe, layout_overrides(options, text));
+      leave_phases(loaded.job);
       resolve_auto(loaded.job, cluster_for(loaded.job, ""));
       if (jobs.empty()) {
         jobs.push_back({"one rank", reference_job(loaded.job)});
@@ -134,7 +147,7 @@ Recorded record(const NamedJob& named, const fs::path& folder, const RecordedRun
   if (reference != nullptr) setup.source = reference->checkpoints;
   setup.world = world_size(named.job.layout);
   setup.run_id = to_hex(random_bytes(8));
-  setup.launcher = launch_locally();
+  setup.launcher = launch_locally(named.job.cluster.environment);
   setup.logs = folder / "logs";
   setup.limits.dead_after = std::chrono::duration_cast<Duration>(
       std::chrono::duration<double>(named.job.cluster.dead_after_seconds));

@@ -34,8 +34,8 @@ bool ends_sweep(int code) {
   return code == kExitStopped || code > 128;
 }
 
-int run_trials(const SweepOptions& options, const SweepSection& sweep, const SweepPlan& plan,
-               const RunDirectory& directory) {
+int run_trials(const SweepOptions& options, const SweepPlan& plan, const RunDirectory& directory) {
+  const auto& sweep = plan.section;
   std::vector<Trial> trials;
   const auto count = std::min(static_cast<std::size_t>(sweep.best), plan.candidates.size());
   for (std::size_t i = 0; i < count; ++i) {
@@ -64,7 +64,6 @@ int run_trials(const SweepOptions& options, const SweepSection& sweep, const Swe
 
 int run_command(const SweepOptions& options) {
   const auto data = options.dry_run ? DataFiles::kLeave : DataFiles::kFind;
-  const auto base = load_recipe(options.recipe, options.overrides, data);
   const auto plan =
       plan_sweep(options.recipe, options.overrides, options.cluster, assumptions_of(options), data);
   fmt::print("{}\n{}", rejections_text(plan), predictions_text(plan, kShown));
@@ -73,8 +72,8 @@ int run_command(const SweepOptions& options) {
     return kExitRecipe;
   }
   if (options.dry_run) return kExitDone;
-  const RunDirectory directory(base.job.run_directory + "-sweep");
-  return run_trials(options, *base.sweep, plan, directory);
+  const RunDirectory directory(plan.run_directory + "-sweep");
+  return run_trials(options, plan, directory);
 }
 
 }  // namespace fulgur

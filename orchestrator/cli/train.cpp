@@ -14,6 +14,7 @@
 #include "orchestrator/cli/usage_error.hpp"
 #include "orchestrator/planner/phase_plans.hpp"
 #include "orchestrator/planner/plan_json.hpp"
+#include "orchestrator/run/checkpoint_space.hpp"
 #include "orchestrator/run/preflight.hpp"
 #include "orchestrator/run/single_task.hpp"
 #include "orchestrator/run/training_run.hpp"
@@ -144,6 +145,8 @@ int run_command(const TrainOptions& options) {
                start->step, 2 * start->step);
     return kExitDone;
   }
+  if (const auto warning = checkpoint_space_warning(job))
+    fmt::print(stderr, "fulgur: warning: {}\n", *warning);
   const int ready = run_preflight(launched_job(job, 0));
   if (ready != kExitDone) return ready;
   const auto cluster = cluster_for(job, "");

@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <cmath>
-#include <fstream>
 #include <numeric>
 #include <sstream>
 #include <stdexcept>
 
 #include "orchestrator/cli/usage_error.hpp"
+#include "orchestrator/run/text_file.hpp"
 #include "recipes/cost/step_time.hpp"
 #include "recipes/job_json.hpp"
 #include "recipes/layout.hpp"
@@ -24,11 +24,9 @@ constexpr std::size_t kWarmUp = 2;  // steps
 constexpr double kMostFactor = 64;  // either way
 
 std::string text_of(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw UsageError(fmt::format("{} cannot be read: is it a run?", path.string()));
-  std::ostringstream text;
-  text << file.rdbuf();
-  return std::move(text).str();
+  auto text = text_of_file(path);
+  if (!text) throw UsageError(fmt::format("{} cannot be read: is it a run?", path.string()));
+  return *std::move(text);
 }
 
 double median(std::vector<double> values) {

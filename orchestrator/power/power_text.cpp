@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 #include <stdexcept>
 
@@ -36,11 +37,13 @@ std::string count_text(const std::optional<std::int64_t>& count, const char* wha
 std::string verdict_text(const PowerReport& report, const Aim& aim) {
   const auto& test = *report.test;
   std::string text = fmt::format(
-      "effect     {:.4g} better, standard error {:.3g}; at least {:.4g} with {:g} % confidence\n",
-      test.difference, test.standard_error, test.at_least, 100 * aim.confidence);
+      "effect     {:.4g} {}, standard error {:.3g}; with {:g} % confidence better by {:.4g} or "
+      "more\n",
+      std::abs(test.difference), test.difference < 0 ? "worse" : "better", test.standard_error,
+      100 * aim.confidence, test.at_least);
   if (report.noise > 0) {
     text += fmt::format("           {:.2f} times the noise (discrimination)\n",
-                        test.difference / report.noise);
+                        std::abs(test.difference) / report.noise);
   }
   text += fmt::format(
       "verdict    {}: one-sided Welch test, t {:.2f}, {:.1f} degrees of freedom, p {:.3g}\n",
@@ -86,6 +89,9 @@ std::string power_text(const Experiment& experiment, const PowerReport& report) 
     const auto& sample = i == 0 ? report.baseline : *report.variant;
     text += fmt::format("{:<10} {} runs, mean {:.6g}, standard deviation {:.3g}\n",
                         experiment.groups[i].name, sample.count, sample.mean, sample.deviation);
+    if (const auto unnamed = experiment.groups[i].without_seed; unnamed > 0)
+      text +=
+          fmt::format("           {} of them name no seed: no run may be there twice\n", unnamed);
   }
   if (!experiment.changes.empty())
     text +=

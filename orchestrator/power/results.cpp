@@ -5,13 +5,13 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <cmath>
-#include <fstream>
 #include <set>
 #include <sstream>
 #include <utility>
 
 #include "orchestrator/cli/usage_error.hpp"
 #include "orchestrator/power/statistics.hpp"
+#include "orchestrator/run/text_file.hpp"
 #include "recipes/job_json.hpp"
 
 namespace fulgur {
@@ -24,11 +24,9 @@ constexpr const char* kSeed = "train.seed";
 constexpr const char* kMetrics = "metrics.jsonl";
 
 std::string text_of(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  if (!file || !(text << file.rdbuf()))
-    throw UsageError(fmt::format("{} cannot be read", path.string()));
-  return std::move(text).str();
+  auto text = text_of_file(path);
+  if (!text) throw UsageError(fmt::format("{} cannot be read", path.string()));
+  return *std::move(text);
 }
 
 struct Line {
@@ -187,7 +185,8 @@ std::vector<Group> read_table(const fs::path& path, const std::vector<std::strin
   std::vector<Group> groups;
   std::set<std::string> known;
   for (const auto& name : names) {
-    auto& group = groups.emplace_back(Group{.name = name, .runs = {}, .values = {}});
+    auto& group =
+        groups.emplace_back(Group{.name = name, .runs = {}, .values = {}, .without_seed = 0});
     std::set<std::string> seeds;
     for (const auto& line : lines) {
       const auto* value = find(line.fields, by);
@@ -196,6 +195,7 @@ std::vector<Group> read_table(const fs::path& path, const std::vector<std::strin
       known.insert(text);
       if (text != name) continue;
       const auto* seed = find(line.fields, "seed");
+      if (seed == nullptr) ++group.without_seed;
       if (seed != nullptr && !seeds.insert(serialize(*seed)).second) {
         throw UsageError(fmt::format("{}: the seed {} is there twice for {}", line.where,
                                      serialize(*seed), name));

@@ -14,6 +14,7 @@ struct Group {
   std::string name;
   std::vector<std::string> runs;  // where each value is from
   std::vector<double> values;
+  std::int64_t without_seed = 0;  // runs of which nobody can tell whether they are there twice
 };
 
 // The value of a run directory is the mean of `metric` over its last `steps` steps. A path is a run

@@ -39,6 +39,8 @@ NodeLaunch node_launch(const Job& job) {
   launch.join_limit = kFarJoin;
   launch.address = job.cluster.address;
   launch.environment = environment_for_workers();
+  const auto& own = job.cluster.environment;  // which wins
+  launch.environment.insert(launch.environment.end(), own.begin(), own.end());
   if (!launch.address.empty()) {
     boost::system::error_code error;
     launch.listen = boost::asio::ip::make_address(launch.address, error);
@@ -113,9 +115,10 @@ Launching over_kubernetes(const Job& job, NodeLaunch launch) {
 
 }  // namespace
 
-LauncherFactory launch_locally() {
-  return [program = find_worker_program()](const boost::asio::any_io_executor& executor) {
-    return make_local_launcher(executor, program);
+LauncherFactory launch_locally(std::vector<std::string> environment) {
+  return [program = find_worker_program(),
+          environment = std::move(environment)](const boost::asio::any_io_executor& executor) {
+    return make_local_launcher(executor, program, environment);
   };
 }
 
@@ -124,7 +127,7 @@ Launching launching_of(const Job& asked, WorkersPerNode workers) {
   Launching launching;
   launching.run_id = to_hex(random_bytes(8));
   if (job.cluster.kind == ClusterKind::kLocal) {
-    launching.launcher = launch_locally();
+    launching.launcher = launch_locally(job.cluster.environment);
     return launching;
   }
   if (job.cluster.kind == ClusterKind::kKubernetes) return over_kubernetes(job, node_launch(job));

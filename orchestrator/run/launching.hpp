@@ -23,7 +23,7 @@ enum class WorkersPerNode { kAsLayout, kOne };
 // nodes or slots.
 Launching launching_of(const Job& job, WorkersPerNode workers = WorkersPerNode::kAsLayout);
 
-// All workers on this machine.
-LauncherFactory launch_locally();
+// All workers on this machine, with these variables (`cluster.environment`) on top of its environment.
+LauncherFactory launch_locally(std::vector<std::string> environment);
 
 }  // namespace fulgur

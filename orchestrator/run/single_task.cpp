@@ -30,7 +30,7 @@ int run_single_task(const SingleTask& task, const std::function<void(const std::
   setup.job.layout = {};
   setup.task = task.task;
   setup.run_id = to_hex(random_bytes(8));
-  setup.launcher = launch_locally();
+  setup.launcher = launch_locally(setup.job.cluster.environment);
   setup.checkpoint = task.checkpoint;
   setup.source = task.source;
   setup.destination = task.destination;

@@ -6,8 +6,6 @@
 #include <boost/json.hpp>
 #include <csignal>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <set>
 
 #include "cluster/exit_codes.hpp"
@@ -19,6 +17,7 @@
 #include "orchestrator/run/journal.hpp"
 #include "orchestrator/run/launching.hpp"
 #include "orchestrator/run/progress.hpp"
+#include "orchestrator/run/text_file.hpp"
 #include "orchestrator/run/utilisation.hpp"
 #include "recipes/canonical.hpp"
 #include "recipes/diagnostic.hpp"
@@ -32,11 +31,6 @@ namespace fulgur {
 namespace {
 
 namespace json = boost::json;
-
-std::string read_file(const std::filesystem::path& path) {
-  std::ifstream stream(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
-}
 
 std::string signal_name(int number) {
   const char* name = ::sigabbrev_np(number);
@@ -289,7 +283,7 @@ Job launched_job(const Job& job, std::int64_t tokens) {
 
 AttemptEnd train_to_end(const TrainingRun& run, RunDirectory& directory,
                         std::optional<CheckpointInfo> start) {
-  directory.write("recipe.yaml", read_file(run.recipe));
+  directory.write("recipe.yaml", text_of_file(run.recipe).value_or(""));
   std::int64_t steps = 0;
   for (;;) {
     auto launched = run;

@@ -4,12 +4,11 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
-#include <fstream>
-#include <iterator>
 
 #include "cluster/launch/child_process.hpp"
 #include "orchestrator/coordinator/verdict.hpp"
 #include "orchestrator/run/run_directory.hpp"
+#include "orchestrator/run/text_file.hpp"
 #include "orchestrator/submit/scheduler.hpp"
 
 namespace fulgur {
@@ -18,10 +17,8 @@ namespace {
 namespace json = boost::json;
 
 json::object read_object(const std::filesystem::path& path) {
-  std::ifstream stream(path, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
   boost::system::error_code error;
-  auto value = json::parse(text, error);
+  auto value = json::parse(text_of_file(path).value_or(""), error);
   return !error && value.is_object() ? value.as_object() : json::object{};
 }
 

@@ -2,11 +2,10 @@
 
 #include <boost/json.hpp>
 #include <cerrno>
-#include <fstream>
-#include <iterator>
 #include <system_error>
 
 #include "orchestrator/run/journal.hpp"
+#include "orchestrator/run/text_file.hpp"
 #include "orchestrator/submit/scheduler.hpp"
 
 namespace fulgur {
@@ -40,11 +39,9 @@ Submission submit_run(const BatchScript& script, const std::filesystem::path& ru
 }
 
 std::optional<Submission> read_submission(const std::filesystem::path& run_directory) {
-  std::ifstream stream(run_directory / kFile, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
   Submission submission;
   try {
-    const auto value = json::parse(text);
+    const auto value = json::parse(text_of_file(run_directory / kFile).value_or(""));
     submission.job = value.at("job").as_string();
     submission.script = std::string(value.at("script").as_string());
     submission.time = value.at("time").as_string();

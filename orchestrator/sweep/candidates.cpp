@@ -236,7 +236,10 @@ SweepPlan plan_sweep(const std::filesystem::path& recipe, const std::vector<std:
       planner.reject(first.code, point, first.message);
     }
   }
-  return planner.take();
+  auto plan = planner.take();
+  plan.section = *base.sweep;
+  plan.run_directory = base.job.run_directory;
+  return plan;
 }
 
 }  // namespace fulgur

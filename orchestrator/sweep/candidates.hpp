@@ -36,6 +36,8 @@ struct SweepPlan {
   std::vector<Candidate> candidates;  // the one with the most tokens a rank and second first
   std::vector<Rejection> rejected;    // in the order in which the reasons came up
   std::int64_t combinations = 0;      // of axes and layouts
+  SweepSection section;               // of the recipe
+  std::string run_directory;          // of the recipe itself
 };
 
 // Makes every combination of the recipe's section `sweep`, refuses those that break a rule (by its code),

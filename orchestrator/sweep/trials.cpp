@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <fstream>
-#include <sstream>
 #include <stdexcept>
 
 #include "cluster/exit_codes.hpp"
+#include "orchestrator/run/text_file.hpp"
 #include "orchestrator/run/training_run.hpp"
 #include "recipes/job_json.hpp"
 
@@ -20,11 +20,8 @@ namespace json = boost::json;
 constexpr std::size_t kHashLength = 12;  // of a folder's name; sweeps have at most 10,000 trials
 
 std::optional<json::object> read_object(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
   json::error_code error;
-  const auto value = json::parse(text.str(), error);
+  const auto value = json::parse(text_of_file(path).value_or(""), error);
   if (error || !value.is_object()) return std::nullopt;
   return value.get_object();
 }

@@ -37,6 +37,11 @@ std::vector<Field> cluster_fields() {
        .help =
            "Before the workers start, whether links and devices of the nodes are tried for some "
            "seconds; auto: when there are several nodes."},
+      {.name = "cluster.environment",
+       .access = kMember<&Job::cluster, &ClusterSpec::environment>,
+       .help =
+           "Variables of the workers' environment, as `NCCL_ALGO=Ring`, on top of what they have; "
+           "those that fulgur sets, and those that load code, are refused."},
       {.name = "cluster.transport",
        .access = kMember<&Job::cluster, &ClusterSpec::transport>,
        .help =

@@ -102,6 +102,54 @@ std::optional<Finding> slurm_options_are_free(const Job& job) {
   return std::nullopt;
 }
 
+bool is_variable_name(std::string_view name) {
+  const auto is_letter = [](unsigned char c) { return std::isalpha(c) != 0 || c == '_'; };
+  return !name.empty() && name.size() <= 255 && is_letter(static_cast<unsigned char>(name[0])) &&
+         std::all_of(name.begin(), name.end(),
+                     [&](unsigned char c) { return is_letter(c) || std::isdigit(c) != 0; });
+}
+
+// A recipe may come from somebody else: it names no code that workers would load.
+bool loads_code(std::string_view name) {
+  return name.starts_with("LD_") || name.starts_with("CUDA_INJECTION") || name == "PATH" ||
+         name == "GCONV_PATH" || name == "BASH_ENV" || name == "UCX_MODULE_DIR" ||
+         name.find("PLUGIN") != std::string_view::npos;
+}
+
+bool is_set_by_fulgur(std::string_view name) {
+  static constexpr auto kNames = std::to_array<std::string_view>(
+      {"RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT",
+       "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"});
+  static constexpr auto kPrefixes =
+      std::to_array<std::string_view>({"FULGUR_", "TORCHELASTIC_", "ROLE_", "GROUP_", "SLURM_"});
+  return std::find(kNames.begin(), kNames.end(), name) != kNames.end() ||
+         std::any_of(kPrefixes.begin(), kPrefixes.end(),
+                     [name](auto prefix) { return name.starts_with(prefix); });
+}
+
+std::optional<Finding> environment_is_free(const Job& job) {
+  for (std::size_t i = 0; i < job.cluster.environment.size(); ++i) {
+    const auto& text = job.cluster.environment[i];
+    const std::vector<std::string> here{fmt::format("cluster.environment[{}]", i)};
+    const auto equals = text.find('=');
+    const auto name = std::string_view(text).substr(0, equals);
+    if (equals == std::string::npos || !is_variable_name(name) ||
+        text.find('\0') != std::string::npos) {
+      return Finding{"E0250", fmt::format("`{}` is no variable", shortened(text)),
+                     "NAME=value, as NCCL_DEBUG=INFO", here};
+    }
+    if (is_set_by_fulgur(name)) {
+      return Finding{"E0250", fmt::format("{} is not free: fulgur sets it", shortened(name)),
+                     "leave it away", here};
+    }
+    if (loads_code(name)) {
+      return Finding{"E0250", fmt::format("{} makes programs load code", shortened(name)),
+                     "set it in the environment in which fulgur is started", here};
+    }
+  }
+  return std::nullopt;
+}
+
 std::optional<Finding> stop_time_is_a_time(const Job& job) {
   if (job.stopping.at.empty() || parse_stop_time(job.stopping.at)) return std::nullopt;
   return Finding{"E0260", fmt::format("`{}` is no time", shortened(job.stopping.at)),
@@ -122,6 +170,7 @@ std::span<const Rule> cluster_rules() {
         "cluster.slurm.options"},
        slurm_texts_are_plain},
       {{"cluster.slurm.options"}, slurm_options_are_free},
+      {{"cluster.environment"}, environment_is_free},
       {{"stopping.at"}, stop_time_is_a_time},
   };
   return kRules;

@@ -36,6 +36,7 @@ TEST_SUITE("cluster/launch/local") {
     workers.world = 8;
     workers.port = 1234;
     workers.secret = "hush";
+    workers.environment = {"NCCL_ALGO=Ring=Tree", "OMP_NUM_THREADS=7"};
     const NodePart part{.node = 1, .nodes = 3, .first_rank = 2, .ranks = 4, .address = "10.0.0.7"};
     const auto spec = worker_process("/bin/true", workers, part, 5, std::vector{5, 6});
     const std::map<std::string, std::string> expected{{"RANK", "5"},
@@ -51,7 +52,9 @@ TEST_SUITE("cluster/launch/local") {
                                                       {"FULGUR_RANK", "5"},
                                                       {"FULGUR_LOCAL_RANK", "3"},
                                                       {"FULGUR_COORDINATOR_ADDRESS", "10.0.0.7"},
-                                                      {"OPENBLAS_NUM_THREADS", "2"}};
+                                                      {"OPENBLAS_NUM_THREADS", "2"},
+                                                      {"NCCL_ALGO", "Ring=Tree"},
+                                                      {"OMP_NUM_THREADS", "7"}};
     for (const auto& [name, value] : expected) {
       CAPTURE(name);
       CHECK(spec.environment.at(name) == value);

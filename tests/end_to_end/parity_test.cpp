@@ -31,6 +31,22 @@ TEST_SUITE("end_to_end/parity") {
     }
   }
 
+  TEST_CASE("phases that begin behind the steps are no hindrance, others are refused") {
+    const TinyRun run;
+    const auto parity = [&](const std::string& from) {
+      return run.fulgur({"parity", "recipe.yaml", "--layout", "dp=2", "--steps", "2", "--set",
+                         "phases=[{from: " + from + ", batch: 8}]"});
+    };
+    const auto behind = parity("100000");
+    CAPTURE(behind.errors);
+    CHECK(behind.exit_code == 0);
+    CHECK(contains(behind.output, "dp=2 against one rank: equal"));
+    const auto among = parity("64");
+    CHECK(among.exit_code == 2);
+    CHECK(contains(among.errors, "phase 0 begins at 64"));
+    CHECK(among.output.empty());
+  }
+
   TEST_CASE("a layout that breaks a rule starts nothing, and all of them are told") {
     const TinyRun run;
     const auto before = snapshot(run.folder());

@@ -34,6 +34,21 @@ TEST_SUITE("end_to_end/transport") {
     check_same(automatic, named, 6);
   }
 
+  TEST_CASE("the workers have the environment that the recipe gives them") {
+    const auto errors_of_workers = [](const std::vector<std::string>& overrides) {
+      const TinyRun run;
+      const auto outcome = run.train(overrides);
+      CAPTURE(outcome.errors);
+      CHECK(outcome.exit_code == 0);
+      std::string all;
+      for (const auto& [name, text] : snapshot(run.directory() / "logs"))
+        all += text;
+      return all;
+    };
+    CHECK_FALSE(contains(errors_of_workers({}), "UCX  INFO"));
+    CHECK(contains(errors_of_workers({"cluster.environment=[UCX_LOG_LEVEL=info]"}), "UCX  INFO"));
+  }
+
   TEST_CASE("NCCL is refused where two workers have not a GPU each") {
     const TinyRun run;
     const auto on_processors = run.train({"cluster.transport=nccl"});

@@ -34,7 +34,7 @@ struct FakeRun {
 
   void use(const std::filesystem::path& program) {
     setup.launcher = [program](const boost::asio::any_io_executor& executor) {
-      return make_local_launcher(executor, program);
+      return make_local_launcher(executor, program, {});
     };
   }
 

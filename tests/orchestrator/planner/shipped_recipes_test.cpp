@@ -6,8 +6,10 @@
 
 #include "cluster/hardware/catalogue.hpp"
 #include "orchestrator/planner/phase_plans.hpp"
+#include "orchestrator/sweep/candidates.hpp"
 #include "recipes/layout.hpp"
 #include "recipes/parameters.hpp"
+#include "recipes/phases.hpp"
 
 namespace fulgur {
 namespace {
@@ -31,11 +33,13 @@ constexpr Shipped kShipped[] = {
     {"h200/x8.yaml", "h200x8"},
     {"ablation-1b-8b/pretrain.yaml", "h200x8"},
     {"minimax-text-01/pretrain.yaml", "h800x2048"},
-    {"minimax-text-01/extend-128k.yaml", "h800x2048"},
-    {"minimax-text-01/extend-512k.yaml", "h800x2048"},
-    {"minimax-text-01/extend-1m.yaml", "h800x2048"},
+    {"minimax-text-01/extend.yaml", "h800x2048"},
     {"minimax-text-01/sft.yaml", "h800x2048"},
     {"minimax-text-01/sft-long.yaml", "h800x2048"},
+    {"quickstart-sweep.yaml", "cpu"},
+    {"h200/sweep-x8.yaml", "h200x8"},
+    {"ablation-1b-8b/sweep.yaml", "h200x8"},
+    {"minimax-text-01/sweep.yaml", "h800x2048"},
 };
 
 LoadedRecipe load(const std::string& name) {
@@ -58,6 +62,38 @@ TEST_SUITE("orchestrator/planner") {
           CHECK(phase.plan.world == cluster.devices);
       }
     }
+  }
+
+  TEST_CASE("every shipped sweep finds layouts that can run, and every other has its reason") {
+    int sweeps = 0;
+    for (const auto& each : kShipped) {
+      if (!load(each.recipe).sweep) continue;
+      CAPTURE(each.recipe);
+      ++sweeps;
+      const auto plan = plan_sweep(kRecipes / each.recipe, {}, each.cluster, {}, DataFiles::kLeave);
+      CHECK(static_cast<std::int64_t>(plan.candidates.size()) >= plan.section.best);
+      auto left = plan.combinations - static_cast<std::int64_t>(plan.candidates.size());
+      for (const auto& rejection : plan.rejected)
+        left -= rejection.count;
+      CHECK(left == 0);
+    }
+    CHECK(sweeps == 4);
+  }
+
+  TEST_CASE("the extension has the paper's tokens, rotary bases and mixes") {
+    const auto job = load("minimax-text-01/extend.yaml").job;
+    const auto at = [&](double tokens) {
+      const auto step = static_cast<std::int64_t>(tokens) / (std::int64_t{16} << 20) + 1;
+      return job_of_step(job, step);
+    };
+    CHECK(at(100e9).train.sequence_length == 131072);
+    CHECK(at(310e9).train.sequence_length == 524288);
+    CHECK(at(350e9).train.sequence_length == 1048576);
+    CHECK(at(100e9).model.rope_base == 5e6);
+    CHECK(at(310e9).model.rope_base == 1e7);
+    CHECK(at(350e9).model.rope_base == 1e7);
+    CHECK(static_cast<double>(tokens_of_steps(job, job.train.steps)) ==
+          doctest::Approx(358e9).epsilon(0.001));
   }
 
   TEST_CASE("no shipped recipe is left out, but for what others extend") {

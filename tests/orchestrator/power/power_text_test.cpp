@@ -14,7 +14,8 @@ namespace {
 Experiment losses(const std::vector<double>& baseline, const std::vector<double>& variant) {
   Experiment experiment;
   experiment.metric = "loss";
-  experiment.groups = {{"baseline", {}, baseline}, {"variant", {}, variant}};
+  experiment.groups = {{.name = "baseline", .runs = {}, .values = baseline},
+                       {.name = "variant", .runs = {}, .values = variant}};
   return experiment;
 }
 
@@ -34,11 +35,21 @@ TEST_SUITE("orchestrator/power/power_text") {
     CHECK(lower.wanted == doctest::Approx(0.5));
     CHECK(lower.seeds == needed_count(0.5, lower.noise, {}));
     CHECK(contains(power_text(experiment, lower), "really better"));
+    CHECK(contains(power_text(experiment, lower), "0.5 better, "));
     experiment.lower_is_better = false;
     const auto higher = analyse(experiment);
     CHECK_FALSE(higher.better);
     CHECK_FALSE(higher.seeds);  // there is no effect to find
     CHECK(contains(power_text(experiment, higher), "not shown to be better"));
+    CHECK(contains(power_text(experiment, higher), "0.5 worse, "));
+  }
+
+  TEST_CASE("runs that name no seed are told") {
+    auto experiment = losses({3.0, 3.1}, {2.5, 2.6});
+    const auto report = analyse(experiment);
+    CHECK_FALSE(contains(power_text(experiment, report), "seed:"));
+    experiment.groups[1].without_seed = 2;
+    CHECK(contains(power_text(experiment, report), "2 of them name no seed"));
   }
 
   TEST_CASE("what noise can explain is not shown to be better") {

@@ -115,6 +115,10 @@ TEST_SUITE("orchestrator/power/results") {
     const auto groups = read_table(table, {"1", "2"}, "mix.web", "score");
     CHECK(groups[0].values == std::vector{0.5, 0.25});
     CHECK(groups[1].values == std::vector{0.75});
+    CHECK(groups[0].without_seed == 0);
+    std::ofstream(directory.path() / "unnamed.jsonl") << "{\"mix\":1,\"score\":2}\n";
+    CHECK(read_table(directory.path() / "unnamed.jsonl", {"1"}, "mix", "score")[0].without_seed ==
+          1);
     CHECK(
         contains(refusal([&] { read_table(table, {"3"}, "mix.web", "score"); }), "there are 1, 2"));
     CHECK(contains(refusal([&] { read_table(table, {"1"}, "mix.books", "score"); }), ":1 has no"));
