@@ -183,6 +183,10 @@ void declare_power(CLI::App& app, PowerOptions& options) {
   power.add_option("--variant", options.variant, "The same of the variant");
   power.add_option("--table", options.table,
                    "A JSON object per line and run; --baseline and --variant are names in it");
+  power
+      .add_option("--sweep", options.sweep,
+                  "The folder of a sweep; --baseline and --variant are arguments of its trials")
+      ->excludes("--table");
   power.add_option("--by", options.by, "The field of the table with those names")
       ->capture_default_str();
   power.add_option("--metric", options.metric, "A field of metrics.jsonl, or of the table")

@@ -76,6 +76,7 @@ struct ParityOptions {
 struct PowerOptions {
   std::vector<std::string> baseline, variant;  // runs, or folders of them; names in the table
   std::optional<std::filesystem::path> table;  // a row for each run
+  std::optional<std::filesystem::path> sweep;  // its folder; the groups are arguments of its trials
   std::string by = "variant";                  // the table's field with those names
   std::string metric = "loss";
   std::int64_t last = 10;  // steps that a run's value is the mean of

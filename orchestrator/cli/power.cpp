@@ -17,9 +17,14 @@ void read_groups(const PowerOptions& options, Experiment& experiment) {
     experiment.groups = read_table(*options.table, names, options.by, options.metric);
     return;
   }
-  std::vector<std::vector<std::filesystem::path>> paths = {
-      {options.baseline.begin(), options.baseline.end()}};
-  if (!options.variant.empty()) paths.emplace_back(options.variant.begin(), options.variant.end());
+  std::vector<std::vector<std::filesystem::path>> paths;
+  for (const auto& names : {options.baseline, options.variant}) {
+    if (names.empty()) continue;
+    if (options.sweep)
+      paths.push_back(find_trials(*options.sweep, names));
+    else
+      paths.emplace_back(names.begin(), names.end());
+  }
   auto runs = read_runs(paths, options.metric, options.last);
   experiment.groups = std::move(runs.groups);
   experiment.changes = std::move(runs.differences);

@@ -179,6 +179,35 @@ RunGroups read_runs(const std::vector<std::vector<fs::path>>& groups, const std:
   return result;
 }
 
+std::vector<fs::path> find_trials(const fs::path& sweep,
+                                  const std::vector<std::string>& arguments) {
+  std::vector<fs::path> found;
+  std::set<std::string> known;
+  const auto table = sweep / "trials.jsonl";
+  for (const auto& line : read_lines(table)) {
+    const auto* given = line.fields.if_contains("arguments");
+    const auto* directory = line.fields.if_contains("directory");
+    if (given == nullptr || !given->is_array() || directory == nullptr || !directory->is_string())
+      throw UsageError(fmt::format("{} is no trial of a sweep", line.where));
+    std::set<std::string> of_trial;
+    for (const auto& each : given->get_array()) {
+      if (each.is_string()) of_trial.emplace(each.get_string());
+    }
+    known.insert(of_trial.begin(), of_trial.end());
+    const bool has_all = std::all_of(arguments.begin(), arguments.end(),
+                                     [&](const auto& each) { return of_trial.contains(each); });
+    const auto* exit_code = line.fields.if_contains("exit_code");
+    if (!has_all || exit_code == nullptr || *exit_code != 0) continue;
+    const fs::path path = std::string(directory->get_string());
+    found.push_back(sweep / "trials" / path.filename());
+  }
+  if (found.empty()) {
+    throw UsageError(fmt::format("{} has no trial with {}; there are {}", table.string(),
+                                 fmt::join(arguments, " "), fmt::join(known, " ")));
+  }
+  return found;
+}
+
 std::vector<Group> read_table(const fs::path& path, const std::vector<std::string>& names,
                               const std::string& by, const std::string& metric) {
   const auto lines = read_lines(path);

@@ -31,6 +31,11 @@ struct RunGroups {
 RunGroups read_runs(const std::vector<std::vector<std::filesystem::path>>& groups,
                     const std::string& metric, std::int64_t steps);
 
+// The run directories of the trials in a sweep's folder that have all of these arguments, as
+// "data.files=[web/*.txt]". Throws UsageError where there are none, naming the arguments that there are.
+std::vector<std::filesystem::path> find_trials(const std::filesystem::path& sweep,
+                                               const std::vector<std::string>& arguments);
+
 // A table has a JSON object per line and run. `metric` and `by` are fields of it, "a.b" also b in the
 // object a; a row is of the group that its `by` names. Rows with the same "seed" in a group are refused.
 // Throws UsageError where a name has no rows.

@@ -106,6 +106,33 @@ TEST_SUITE("orchestrator/power/results") {
                    "ends with step 1"));
   }
 
+  TEST_CASE("the trials of a sweep belong to the group whose argument they have") {
+    const test::TemporaryDirectory directory;
+    std::ofstream trials(directory.path() / "trials.jsonl");
+    for (const std::uint64_t seed : {1, 2, 3, 4}) {
+      const double decay = seed > 2 ? 0.2 : 0.1;
+      const auto name = "trial-" + std::to_string(seed);
+      write_run(directory.path() / "trials" / name, job_with(seed, decay),
+                {5, static_cast<double>(seed)});
+      trials << R"({"arguments":["train.seed=)" << seed << R"(","optimizer.weight_decay=)" << decay
+             << R"("],"exit_code":)" << (seed == 4 ? 1 : 0) << R"(,"directory":"elsewhere/)" << name
+             << "\"}\n";
+    }
+    trials.close();
+    const auto find = [&](const char* argument) {
+      return find_trials(directory.path(), {argument});
+    };
+    const auto baseline = find("optimizer.weight_decay=0.1");
+    const auto variant = find("optimizer.weight_decay=0.2");
+    CHECK(variant.size() == 1);  // the other failed
+    const auto groups = read_runs({baseline, variant}, "loss", 1);
+    CHECK(groups.groups[0].values == std::vector{1.0, 2.0});
+    CHECK(groups.groups[1].values == std::vector{3.0});
+    CHECK(groups.differences == std::vector<std::string>{"optimizer.weight_decay"});
+    CHECK(contains(refusal([&] { find("optimizer.weight_decay=1"); }),
+                   "there are optimizer.weight_decay=0.1 optimizer.weight_decay=0.2 train.seed=1"));
+  }
+
   TEST_CASE("the rows of a table belong to the group that they name") {
     const test::TemporaryDirectory directory;
     const auto table = file_with(directory.path() / "results.jsonl",
