@@ -16,13 +16,13 @@ namespace {
 std::vector<Field> all_fields() {
   std::vector<Field> all;
   for (const auto part :
-       {declared::run_fields, declared::model_fields, declared::expert_fields,
-        declared::norm_fields, declared::data_fields, declared::source_fields,
-        declared::train_fields, declared::phase_fields, declared::phase_mix_fields,
+       {declared::run_fields,          declared::model_fields,         declared::expert_fields,
+        declared::norm_fields,         declared::data_fields,          declared::source_fields,
+        declared::train_fields,        declared::phase_fields,         declared::phase_mix_fields,
         declared::phase_layout_fields, declared::learning_rate_fields, declared::optimizer_fields,
-        declared::layout_fields, declared::parallel_fields, declared::operation_fields,
-        declared::cluster_fields, declared::slurm_fields, declared::stop_fields,
-        declared::sample_fields}) {
+        declared::layout_fields,       declared::parallel_fields,      declared::operation_fields,
+        declared::cluster_fields,      declared::slurm_fields,         declared::stop_fields,
+        declared::fault_fields,        declared::sample_fields}) {
     const auto fields = part();
     all.insert(all.end(), fields.begin(), fields.end());
   }

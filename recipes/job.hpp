@@ -249,6 +249,20 @@ struct StopSpec {
   friend bool operator==(const StopSpec&, const StopSpec&) = default;
 };
 
+// What a run does about faults; docs/reliability.md.
+struct FaultsSpec {
+  std::int64_t restarts = 5;                // in restarts_per_seconds; then the run fails
+  double restarts_per_seconds = 86400;      // the window in which restarts are counted
+  std::int64_t no_progress = 3;             // attempts in a row without a new checkpoint: give up
+  double setup_timeout_seconds = 600;       // until the second step is done
+  double step_timeout_seconds = 0;          // 0: from the steps that were seen
+  double checkpoint_timeout_seconds = 420;  // for the wait for the last checkpoint
+  std::int64_t spares = 0;                  // Slurm: nodes beyond cluster.nodes
+  std::int64_t min_dp = 0;  // the least dp after a loss of nodes; 0: that of the layout
+
+  friend bool operator==(const FaultsSpec&, const FaultsSpec&) = default;
+};
+
 // A continuation of a prompt by the model.
 struct GenerateSpec {
   std::string prompt;
@@ -278,6 +292,7 @@ struct Job {
   ResumeSpec resume;
   ClusterSpec cluster;
   StopSpec stopping;
+  FaultsSpec faults;
   GenerateSpec sample;
 
   friend bool operator==(const Job&, const Job&) = default;

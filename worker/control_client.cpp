@@ -25,9 +25,10 @@ constexpr std::chrono::seconds kFarewell{10};
 
 }  // namespace
 
-ControlClient::ControlClient(WorkerEnvironment environment, std::function<std::string()> collective)
+ControlClient::ControlClient(WorkerEnvironment environment,
+                             std::function<void(Heartbeat&)> position)
     : environment_(std::move(environment)),
-      collective_(std::move(collective)),
+      position_(std::move(position)),
       signals_(io_, SIGTERM, SIGINT, SIGUSR2),
       beat_timer_(io_) {
   signals_.add(SIGUSR1);
@@ -127,7 +128,7 @@ asio::awaitable<void> ControlClient::beat(std::chrono::steady_clock::duration pe
 
 Heartbeat ControlClient::heartbeat() {
   Heartbeat beat;
-  beat.collective = collective_();
+  position_(beat);
   const std::lock_guard lock(mutex_);
   beat.section = section_;
   beat.memory = memory_;

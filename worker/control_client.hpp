@@ -33,9 +33,9 @@ namespace fulgur {
 // SIGTERM, SIGINT, SIGUSR1 and SIGUSR2 are told to the coordinator, which makes all ranks stop together.
 class ControlClient {
  public:
-  // `collective` says where the rank stands ("all_reduce #12 of group dp"); called on the client's
-  // thread.
-  ControlClient(WorkerEnvironment environment, std::function<std::string()> collective);
+  // `position` fills in where the rank stands among its peers (all but section and memory); called on the
+  // client's thread.
+  ControlClient(WorkerEnvironment environment, std::function<void(Heartbeat&)> position);
   ~ControlClient();
   ControlClient(const ControlClient&) = delete;
   ControlClient& operator=(const ControlClient&) = delete;
@@ -81,7 +81,7 @@ class ControlClient {
   [[noreturn]] void leave(const std::string& reason) const;
 
   WorkerEnvironment environment_;
-  std::function<std::string()> collective_;
+  std::function<void(Heartbeat&)> position_;
   boost::asio::io_context io_{1};
   boost::asio::signal_set signals_;
   boost::asio::steady_timer beat_timer_;

@@ -9,6 +9,7 @@
 #include "kernels/cpu_threads.hpp"
 #include "runtime/comm/flight_recorder.hpp"
 #include "worker/control_client.hpp"
+#include "worker/position.hpp"
 #include "worker/task.hpp"
 
 namespace {
@@ -23,9 +24,8 @@ int work() {
   auto environment = fulgur::read_environment();
   fulgur::set_cpu_threads(environment.cpu_threads);
   fulgur::FlightRecorder recorder;
-  fulgur::ControlClient client(std::move(environment), [&recorder]() -> std::string {
-    const auto record = recorder.last_unfinished();
-    return record ? to_string(*record) : "";
+  fulgur::ControlClient client(std::move(environment), [&recorder](fulgur::Heartbeat& beat) {
+    fulgur::fill_position(beat, recorder);
   });
   const auto assignment = client.join();
   const auto outcome = fulgur::run_task(assignment, client, recorder);

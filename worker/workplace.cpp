@@ -32,6 +32,7 @@ Place Workplace::place() const {
 std::unique_ptr<Communicator> Workplace::make_group(const std::string& name, int rank,
                                                     int size) const {
   if (size == 1) return make_solo_communicator(name, placement_.device);
+  recorder_.joined(name);
   Membership self;
   self.group = name;
   self.rank = rank;

@@ -13,9 +13,14 @@ namespace fulgur {
 struct SlurmAllocation {
   std::string job_id;
   int nodes = 1;
-  int restarts = 0;       // how often it was queued again
-  bool is_batch = false;  // this process is its batch script
+  std::vector<std::string> names;  // of the nodes
+  int restarts = 0;                // how often it was queued again
+  bool is_batch = false;           // this process is its batch script
 };
+
+// "gpu[01-03,7],login" as Slurm lists nodes: gpu01, gpu02, gpu03, gpu7, login. What is no such list is one
+// name.
+std::vector<std::string> expand_node_list(const std::string& list);
 
 // From the environment; nothing when this process belongs to no job.
 std::optional<SlurmAllocation> slurm_allocation();

@@ -70,6 +70,13 @@ struct Heartbeat {
   std::string section;
   std::string collective;   // where the rank stands, empty: in none
   std::int64_t memory = 0;  // bytes that it has occupied at most so far, 0: not known yet
+  // The collective that it waits in, and for how long: the name of its group is empty when there is none.
+  std::string group;
+  std::int64_t number = 0;
+  double waited = 0;  // seconds
+  // "<number> <group>" for every group that it belongs to: the latest collective that it has entered.
+  std::vector<std::string> groups;
+  double computing = 0;  // seconds since its start outside of collectives
 };
 // The GPU that the rank works on.
 struct OnGpu {
@@ -192,7 +199,8 @@ BOOST_DESCRIBE_STRUCT(Assignment, (),
 BOOST_DESCRIBE_STRUCT(StoreSet, (), (key, value))
 BOOST_DESCRIBE_STRUCT(StoreGet, (), (key))
 BOOST_DESCRIBE_STRUCT(StoreValue, (), (key, value))
-BOOST_DESCRIBE_STRUCT(Heartbeat, (), (section, collective, memory))
+BOOST_DESCRIBE_STRUCT(Heartbeat, (),
+                      (section, collective, memory, group, number, waited, groups, computing))
 BOOST_DESCRIBE_STRUCT(OnGpu, (), (name))
 BOOST_DESCRIBE_STRUCT(StepDone, (),
                       (step, tokens, loss, aux_loss, gradient_norm, learning_rate, seconds,

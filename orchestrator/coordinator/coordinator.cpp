@@ -14,6 +14,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <csignal>
 #include <exception>
+#include <map>
 #include <utility>
 
 #include "cluster/wire/connection.hpp"
@@ -22,6 +23,7 @@
 #include "orchestrator/coordinator/shard_collector.hpp"
 #include "orchestrator/coordinator/store_table.hpp"
 #include "recipes/job_json.hpp"
+#include "recipes/phases.hpp"
 #include "runtime/checkpoint/shard_notes.hpp"
 #include "runtime/checkpoint/writer.hpp"
 
@@ -47,7 +49,7 @@ class Coordinator {
         tick_(io_),
         grace_(io_),
         stop_timer_(io_),
-        state_(initial_state(setup.world, Clock::now())),
+        state_(initial_state(setup.world, Clock::now(), setup.attempt, setup.from)),
         shards_(setup.world),
         workers_(static_cast<std::size_t>(setup.world)),
         connections_(static_cast<std::size_t>(setup.world)) {
@@ -129,20 +131,29 @@ class Coordinator {
   void happened(const Event& event) {
     auto decision = decide(std::move(state_), event, Clock::now(), setup_.limits);
     state_ = std::move(decision.state);
-    for (const auto action : decision.actions)
+    for (const auto& action : decision.actions)
       perform(action);
   }
 
-  void perform(Action action) {
-    switch (action) {
-      case Action::kAssign:
+  void perform(const Action& action) {
+    switch (action.kind) {
+      case Action::Kind::kAssign:
         return assign_all();
-      case Action::kStop:
+      case Action::Kind::kStop:
         return send_all(Stop{});
-      case Action::kAbort:
+      case Action::Kind::kAbort:
+        tell(hooks_.note, "ending all workers: " + action.reason);
         return abort_all();
-      case Action::kEnd:
+      case Action::Kind::kEnd:
         return end();
+      case Action::Kind::kRefuse:
+        return tell(hooks_.note, action.reason);
+      case Action::Kind::kCommit:
+        return start_commit(action.step);
+      case Action::Kind::kDrop:
+        return drop(action.step, action.reason);
+      case Action::Kind::kStraggler:
+        return tell(hooks_.straggler, action.rank, action.reason);
     }
   }
 
@@ -247,8 +258,7 @@ class Coordinator {
       problem = error.what();
     }
     --num_strangers_;
-    if (problem.empty() && state_.workers[static_cast<std::size_t>(introduced.rank)].joined)
-      problem = fmt::format("a second worker calls itself rank {}", introduced.rank);
+    if (problem.empty()) problem = refusal(state_, introduced.rank, session_.attempt);
     if (!problem.empty()) {
       tell(hooks_.note, problem);
       co_return;
@@ -257,7 +267,7 @@ class Coordinator {
     auto connection = std::make_shared<Connection>(std::move(socket), WireRole::kCoordinator,
                                                    std::move(introduced.keys));
     connections_[static_cast<std::size_t>(rank)] = connection;
-    happened(event::Joined{rank});
+    happened(event::Joined{rank, session_.attempt});
     try {
       for (;;) {
         auto message = co_await connection->receive();
@@ -281,6 +291,9 @@ class Coordinator {
       happened(event::Position{rank, std::move(*beat)});
     } else if (const auto* step = std::get_if<StepDone>(&message)) {
       tell(hooks_.step, *step, state_);
+      happened(event::StepEnded{.next_differs = phase_at(setup_.job, step->tokens) !=
+                                                phase_at(setup_.job, tokens_)});
+      tokens_ = step->tokens;
     } else if (const auto* gpu = std::get_if<OnGpu>(&message)) {
       tell(hooks_.gpu, rank, gpu->name);
     } else if (auto* set = std::get_if<StoreSet>(&message)) {
@@ -307,34 +320,51 @@ class Coordinator {
     }
   }
 
-  // Commits on a thread of its own, so that signs of life are still heard.
   void finish_checkpoint(std::optional<ShardCollector::Complete> complete) {
     if (!complete) return;
-    asio::post(committer_, [this, complete = std::move(*complete)] {
+    const auto step = complete->step;
+    const auto failure = complete->failures.empty() ? "" : complete->failures.front();
+    complete_[step] = std::move(*complete);
+    happened(event::ShardsTold{step, failure});
+  }
+
+  // On a thread of its own, so that signs of life are still heard.
+  void start_commit(std::int64_t step) {
+    asio::post(committer_, [this, complete = std::move(complete_.extract(step).mapped())] {
       const auto problem = commit(complete);
-      asio::post(io_, [this, step = complete.step, problem] {
-        tell(hooks_.checkpoint, step, problem);
-        send_all(Committed{.step = step, .ok = problem.empty()});
-      });
+      asio::post(io_, [this, step = complete.step, problem] { tell_committed(step, problem); });
     });
+  }
+
+  void drop(std::int64_t step, const std::string& reason) {
+    complete_.erase(step);
+    asio::post(committer_, [this, step, reason] {
+      std::error_code ignored;  // the next start cleans up what is left
+      std::filesystem::remove_all(staging_folder(checkpoints(), step), ignored);
+      asio::post(io_, [this, step, reason] { tell_committed(step, reason); });
+    });
+  }
+
+  void tell_committed(std::int64_t step, const std::string& problem) {
+    tell(hooks_.checkpoint, step, problem);
+    send_all(Committed{.step = step, .ok = problem.empty()});
+  }
+
+  std::filesystem::path checkpoints() const {
+    return std::filesystem::path(setup_.job.run_directory) / "checkpoints";
   }
 
   // Returns what went wrong. On the committer's thread.
   std::string commit(const ShardCollector::Complete& complete) const {
-    const auto root = std::filesystem::path(setup_.job.run_directory) / "checkpoints";
-    const auto staging = staging_folder(root, complete.step);
-    if (complete.failures.empty()) {
-      try {
-        commit_checkpoint(root, staging, gather_shard_notes(staging, complete.step, complete.notes),
-                          setup_.job.checkpoint.keep);
-        return {};
-      } catch (const std::exception& error) {
-        return error.what();
-      }
+    const auto staging = staging_folder(checkpoints(), complete.step);
+    try {
+      commit_checkpoint(checkpoints(), staging,
+                        gather_shard_notes(staging, complete.step, complete.notes),
+                        setup_.job.checkpoint.keep);
+      return {};
+    } catch (const std::exception& error) {
+      return error.what();
     }
-    std::error_code ignored;  // the next start cleans up what is left
-    std::filesystem::remove_all(staging, ignored);
-    return complete.failures.front();
   }
 
   const CoordinatorSetup& setup_;
@@ -351,7 +381,9 @@ class Coordinator {
   RunState state_;
   StoreTable store_;
   ShardCollector shards_;
-  std::vector<WorkerFacts> workers_;  // [world]
+  std::map<std::int64_t, ShardCollector::Complete> complete_;  // by step, not yet decided on
+  std::int64_t tokens_ = 0;                                    // that the run has seen
+  std::vector<WorkerFacts> workers_;                           // [world]
   int num_started_ = 0;
   std::vector<std::shared_ptr<Connection>> connections_;  // [world], null when there is none
   int num_strangers_ = 0;

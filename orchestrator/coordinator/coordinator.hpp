@@ -20,6 +20,7 @@ struct CoordinatorSetup {
   std::string task = "train";  // as in Assignment
   int world = 1;
   int attempt = 1;
+  std::int64_t from = 0;  // the step of `checkpoint`
   std::string run_id;
   LauncherFactory launcher;           // starts the workers
   std::string secret;                 // of the run; empty: one is drawn
@@ -44,6 +45,8 @@ struct CoordinatorHooks {
   std::function<void(std::int64_t step, const std::string& problem)> checkpoint;
   // A stop was asked for, by a signal or, with 0, because it is time.
   std::function<void(int signal)> stopping;
+  // A rank holds the others up.
+  std::function<void(int rank, const std::string& reason)> straggler;
   // What a log should say ("rank 2 joined") and nobody must read.
   std::function<void(const std::string&)> note;
 };

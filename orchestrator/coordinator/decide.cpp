@@ -1,6 +1,9 @@
 #include "orchestrator/coordinator/decide.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <charconv>
 #include <csignal>
 #include <utility>
 
@@ -9,12 +12,46 @@
 namespace fulgur {
 namespace {
 
+constexpr std::size_t kKeptSteps = 256;
+constexpr int kStepsToCompare = 5;   // before a rank is called a straggler
+constexpr double kStraggling = 1.5;  // times the others' computing
+constexpr double kNoticed = 0.005;   // seconds a step that are worth a word
+constexpr Duration kLeastStepLimit = std::chrono::seconds(30);
+
+bool is_step(std::string_view section) {
+  return section.starts_with("step ");
+}
+
+std::string reason_of(const Cause& cause) {
+  switch (cause.kind) {
+    case Cause::Kind::kDied:
+      return fmt::format("rank {} died", cause.rank);
+    case Cause::Kind::kFailed:
+      return fmt::format("rank {} failed", cause.rank);
+    case Cause::Kind::kSilent:
+      return fmt::format("rank {} is silent", cause.rank);
+    case Cause::Kind::kHung:
+      return fmt::format("rank {} has hung", cause.rank);
+    case Cause::Kind::kHungUp:
+      return fmt::format("rank {} has hung up", cause.rank);
+    case Cause::Kind::kNotJoined:
+      return fmt::format("rank {} has not come", cause.rank);
+    case Cause::Kind::kSignal:
+      return fmt::format("signal {}", cause.signal);
+  }
+  return "unknown";
+}
+
 class Decider {
  public:
+  using Kind = Action::Kind;
+
   Decider(RunState state, TimePoint now, const Limits& limits)
       : state_(std::move(state)), now_(now), limits_(limits) {}
 
   void operator()(const event::Joined& joined) {
+    if (const auto problem = refusal(state_, joined.rank, joined.attempt); !problem.empty())
+      return act({.kind = Kind::kRefuse, .reason = problem, .rank = joined.rank});
     auto& joiner = worker(joined.rank);
     joiner.joined = joiner.connected = true;
     joiner.last_seen = now_;
@@ -23,17 +60,48 @@ class Decider {
     if (state_.phase != RunPhase::kStarting || !all) return;
     state_.phase = RunPhase::kWorking;
     for (auto& each : state_.workers)
-      each.last_seen = now_;
-    act(Action::kAssign);
-    if (state_.stop_requested) act(Action::kStop);
+      each.last_seen = each.section_since = now_;
+    act({.kind = Kind::kAssign});
+    if (state_.stop_requested) act({.kind = Kind::kStop, .reason = "a stop was asked for"});
   }
 
   void operator()(const event::SignOfLife& sign) { worker(sign.rank).last_seen = now_; }
 
   void operator()(const event::Position& position) {
-    worker(position.rank).section = position.heartbeat.section;
-    worker(position.rank).collective = position.heartbeat.collective;
-    worker(position.rank).memory = position.heartbeat.memory;
+    auto& self = worker(position.rank);
+    const auto& beat = position.heartbeat;
+    if (beat.section != self.section) enter(position.rank, beat);
+    self.collective = beat.collective;
+    self.memory = beat.memory;
+    self.waiting = {
+        .group = beat.group, .number = beat.number, .since = now_ - in_seconds(beat.waited)};
+    self.groups.clear();
+    for (const auto& each : beat.groups) {  // "12 cp.0"
+      std::int64_t number = 0;
+      const auto [end, error] = std::from_chars(each.data(), each.data() + each.size(), number);
+      if (error == std::errc{} && *end == ' ') self.groups[end + 1] = number;
+    }
+  }
+
+  void operator()(const event::StepEnded& ended) {
+    if (ended.next_differs) {
+      state_.steps.clear();
+      state_.num_steps = 0;
+    } else {
+      if (state_.num_steps++ > 0) state_.steps.push_back(now_ - state_.step_done);
+      if (state_.steps.size() > kKeptSteps) state_.steps.erase(state_.steps.begin());
+    }
+    state_.step_done = now_;
+  }
+
+  void operator()(const event::ShardsTold& told) {
+    std::string problem = told.failure;
+    if (state_.phase == RunPhase::kEnded) problem = "the attempt has ended";
+    if (problem.empty() && told.step <= state_.newest_commit)
+      problem = fmt::format("step {} has been committed before", state_.newest_commit);
+    if (!problem.empty()) return act({.kind = Kind::kDrop, .reason = problem, .step = told.step});
+    state_.newest_commit = told.step;
+    act({.kind = Kind::kCommit, .reason = "all shards are written", .step = told.step});
   }
 
   void operator()(const event::WorkFailed& failed) {
@@ -86,7 +154,7 @@ class Decider {
     state_.last_tick = now_;
     if (paused) {
       for (auto& each : state_.workers)
-        each.last_seen = now_;
+        each.last_seen = each.section_since = now_;
     }
     if (state_.suspicion && now_ >= state_.decide_at) abort(*state_.suspicion);
     if (state_.phase == RunPhase::kStarting && now_ - state_.started > limits_.join)
@@ -96,6 +164,7 @@ class Decider {
         return each.connected && !each.result && !each.failure &&
                now_ - each.last_seen > limits_.dead_after;
       });
+      end_hung();
     }
   }
 
@@ -106,14 +175,72 @@ class Decider {
     if (all_gone && state_.suspicion && !all_done()) abort(*state_.suspicion);
     if (state_.phase != RunPhase::kEnded && all_exited() && (state_.cause || all_done())) {
       state_.phase = RunPhase::kEnded;
-      act(Action::kEnd);
+      act({.kind = Kind::kEnd, .reason = "every worker is gone"});
     }
     return {std::move(state_), std::move(actions_)};
   }
 
  private:
   WorkerState& worker(int rank) { return state_.workers.at(static_cast<std::size_t>(rank)); }
-  void act(Action action) { actions_.push_back(action); }
+  void act(Action action) { actions_.push_back(std::move(action)); }
+
+  static Duration in_seconds(double seconds) {
+    return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+  }
+
+  // The worker goes from one section to the next. What it computed in a step is known when the step is over.
+  void enter(int rank, const Heartbeat& beat) {
+    auto& self = worker(rank);
+    if (is_step(self.section)) {
+      const double computed = beat.computing - self.computing;
+      self.step_computing =
+          self.num_steps++ == 0 ? computed : 0.8 * self.step_computing + 0.2 * computed;
+      compare(rank);
+    }
+    self.section = beat.section;
+    self.computing = beat.computing;
+    self.section_since = now_;
+  }
+
+  // Tells of a rank that computes much longer than the others in every step, once.
+  void compare(int rank) {
+    auto& self = worker(rank);
+    if (self.num_steps < kStepsToCompare || state_.workers.size() < 2) return;
+    std::vector<double> all;
+    all.reserve(state_.workers.size());
+    for (const auto& each : state_.workers) {
+      if (each.num_steps < kStepsToCompare) return;
+      all.push_back(each.step_computing);
+    }
+    // The lower median: of two ranks the faster one.
+    const auto middle = all.begin() + static_cast<std::ptrdiff_t>((all.size() - 1) / 2);
+    std::nth_element(all.begin(), middle, all.end());
+    const bool slow =
+        self.step_computing > kStraggling * *middle && self.step_computing - *middle > kNoticed;
+    if (slow && !self.straggles) {
+      act({.kind = Kind::kStraggler,
+           .reason = fmt::format(
+               "rank {} computes {:.3f} s a step, the others {:.3f} s: it holds them up", rank,
+               self.step_computing, *middle),
+           .rank = rank});
+    }
+    self.straggles = slow;
+  }
+
+  // Ends the run when a worker does not leave its section; the cause is whom the others wait for.
+  void end_hung() {
+    const auto step = step_limit(state_, limits_);
+    for (std::size_t rank = 0; rank < state_.workers.size(); ++rank) {
+      const auto& each = state_.workers[rank];
+      if (!each.connected || each.result || each.failure) continue;
+      const auto limit = is_step(each.section)                     ? step
+                         : each.section.starts_with("checkpoint ") ? limits_.checkpoint
+                                                                   : limits_.setup;
+      if (limit == Duration::zero() || now_ - each.section_since <= limit) continue;
+      return abort({.kind = Cause::Kind::kHung,
+                    .rank = awaited_rank(state_).value_or(static_cast<int>(rank))});
+    }
+  }
 
   bool all_exited() const {
     return std::all_of(state_.workers.begin(), state_.workers.end(),
@@ -131,7 +258,8 @@ class Decider {
   void request_stop() {
     if (state_.stop_requested) return;
     state_.stop_requested = true;
-    if (state_.phase == RunPhase::kWorking) act(Action::kStop);
+    if (state_.phase == RunPhase::kWorking)
+      act({.kind = Kind::kStop, .reason = "a stop was asked for"});
   }
 
   // The process has ended and its last words are read.
@@ -154,7 +282,7 @@ class Decider {
     if (!running()) return;
     state_.cause = cause;
     state_.phase = RunPhase::kAborting;
-    act(Action::kAbort);
+    act({.kind = Kind::kAbort, .reason = reason_of(cause), .rank = cause.rank});
   }
 
   template <class Predicate>
@@ -183,11 +311,36 @@ int code_of(const RunState& state, const Cause& cause) {
 
 }  // namespace
 
-RunState initial_state(int world, TimePoint now) {
+RunState initial_state(int world, TimePoint now, int attempt, std::int64_t from) {
   RunState state;
   state.workers.resize(static_cast<std::size_t>(world));
   state.started = state.last_tick = now;
+  state.attempt = attempt;
+  state.newest_commit = from;
   return state;
+}
+
+Duration step_limit(const RunState& state, const Limits& limits) {
+  if (state.num_steps < 2) return limits.setup;
+  if (limits.step > Duration::zero()) return limits.step;
+  if (limits.setup == Duration::zero() || state.steps.empty()) return limits.setup;
+  auto steps = state.steps;
+  const auto at = steps.begin() + static_cast<std::ptrdiff_t>((steps.size() - 1) * 99 / 100);
+  std::nth_element(steps.begin(), at, steps.end());
+  return std::max(kLeastStepLimit, 5 * *at);
+}
+
+std::string refusal(const RunState& state, int rank, int attempt) {
+  if (attempt != state.attempt)
+    return fmt::format("rank {} is of attempt {}, and attempt {} runs", rank, attempt,
+                       state.attempt);
+  if (rank < 0 || rank >= static_cast<int>(state.workers.size()))
+    return fmt::format("there is no rank {} of {}", rank, state.workers.size());
+  if (state.workers[static_cast<std::size_t>(rank)].joined)
+    return fmt::format("a second worker calls itself rank {}", rank);
+  if (state.phase != RunPhase::kStarting)
+    return fmt::format("rank {} comes when the attempt is about to end", rank);
+  return {};
 }
 
 Decision decide(RunState state, const Event& event, TimePoint now, const Limits& limits) {

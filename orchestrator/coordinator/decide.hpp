@@ -1,6 +1,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -17,13 +19,28 @@ namespace fulgur {
 using TimePoint = std::chrono::steady_clock::time_point;
 using Duration = std::chrono::steady_clock::duration;
 
+// The collective that a worker waits in.
+struct Waiting {
+  std::string group;  // empty: in none
+  std::int64_t number = 0;
+  TimePoint since{};
+};
+
 struct WorkerState {
   bool joined = false;     // has passed the handshake
   bool connected = false;  // its control connection is open
   TimePoint last_seen{};   // the latest message, from the assignment on
   std::string section;     // of its latest sign of life
   std::string collective;
-  std::int64_t memory = 0;            // bytes that it has occupied at most
+  std::int64_t memory = 0;    // bytes that it has occupied at most
+  TimePoint section_since{};  // when it entered its section
+  Waiting waiting;            // as its latest sign of life has it
+  std::map<std::string, std::int64_t, std::less<>>
+      groups;                         // the latest collective it entered of each
+  double computing = 0;               // seconds outside of collectives, until its section began
+  double step_computing = 0;          // seconds a step, smoothed
+  int num_steps = 0;                  // that went into step_computing
+  bool straggles = false;             // which was told
   std::optional<ExitStatus> exit;     // the process has ended
   std::string lost;                   // with its node, and why; empty: it was not
   std::optional<Failed> failure;      // what it said before it ended
@@ -36,6 +53,7 @@ struct Cause {
     kDied,       // the process ended with work to do
     kFailed,     // its work threw
     kSilent,     // no sign of life for dead_after
+    kHung,       // lives, and has not left its section in time
     kHungUp,     // closed its control connection and lives on
     kNotJoined,  // did not come to the control port
     kSignal,     // the user wants out at once
@@ -58,19 +76,35 @@ struct RunState {
   TimePoint decide_at{};
   TimePoint started{};
   TimePoint last_tick{};
+  int attempt = 1;
+  std::int64_t newest_commit = 0;  // the step of the newest checkpoint that was decided on
+  std::vector<Duration> steps;     // how long the latest steps took, oldest first
+  TimePoint step_done{};           // the end of the latest
+  int num_steps = 0;               // since the start, or since steps became others
 };
 
-RunState initial_state(int world, TimePoint now);
+// The state of an attempt that goes on from the checkpoint of step `from`, 0: from none.
+RunState initial_state(int world, TimePoint now, int attempt = 1, std::int64_t from = 0);
 
 struct Limits {
   Duration join = std::chrono::seconds(60);
   Duration dead_after = std::chrono::seconds(5);
   Duration settle = std::chrono::seconds(2);  // how long a suspicion waits
+  // How long a worker may stay in a section; zero: for ever. `step` zero: what the steps before tell.
+  Duration setup{};
+  Duration step{};
+  Duration checkpoint{};
 };
 
+// The time-out of a step when none is given: five times the 99th percentile of those that were seen, and at
+// least 30 s; `setup` before the second step is done.
+Duration step_limit(const RunState& state, const Limits& limits);
+
 namespace event {
+// Somebody has proved that it belongs to the run, and says which rank of which attempt it is.
 struct Joined {
   int rank;
+  int attempt = 1;
 };
 struct SignOfLife {  // any message
   int rank;
@@ -99,18 +133,36 @@ struct Signal {  // to the coordinator itself
   int number;
 };
 struct StopAsked {};  // by a worker that got a signal
-struct Tick {};       // now and then
+struct StepEnded {
+  bool next_differs = false;  // the steps behind it are of another phase
+};
+// All ranks have told what became of their shards of a checkpoint.
+struct ShardsTold {
+  std::int64_t step;
+  std::string failure = {};  // why it cannot be committed; empty: it can
+};
+struct Tick {};  // now and then
 }  // namespace event
 
 using Event = std::variant<event::Joined, event::SignOfLife, event::Position, event::WorkFailed,
                            event::WorkDone, event::Disconnected, event::Exited, event::Signal,
-                           event::StopAsked, event::Tick>;
+                           event::StopAsked, event::StepEnded, event::ShardsTold, event::Tick>;
 
-enum class Action {
-  kAssign,  // tell all workers what to do
-  kStop,    // tell all workers to checkpoint and stop
-  kAbort,   // end all workers
-  kEnd,     // every worker is gone: the run is over
+struct Action {
+  enum class Kind {
+    kAssign,     // tell all workers what to do
+    kStop,       // tell all workers to checkpoint and stop
+    kAbort,      // end all workers
+    kEnd,        // every worker is gone: the attempt is over
+    kRefuse,     // shut the door on who has joined: the rank is not its own
+    kCommit,     // the checkpoint of `step`
+    kDrop,       // it
+    kStraggler,  // tell that `rank` holds the others up
+  };
+  Kind kind = Kind::kAssign;
+  std::string reason;  // for people; not empty but for kAssign
+  int rank = -1;
+  std::int64_t step = 0;
 };
 
 struct Decision {
@@ -128,6 +180,24 @@ Decision decide(RunState state, const Event& event, TimePoint now, const Limits&
 
 // Whether the workers have ended because the next phase has another layout.
 bool ends_for_next_layout(const RunState& state);
+
+// Why a worker that says it is this rank of this attempt is to be refused; empty: it is not.
+std::string refusal(const RunState& state, int rank, int attempt);
+
+// Whether the collectives of a group wait for ranks that have not entered, and which.
+struct Missing {
+  std::string group;
+  std::int64_t number = 0;    // of the collective
+  std::vector<int> have_not;  // entered it
+  std::vector<int> wait;      // in it
+  TimePoint since{};          // the first of them
+};
+// Of all collectives that somebody waits in, longest wait first.
+std::vector<Missing> missing_ranks(const RunState& state);
+
+// Whom a run that stands still waits for: the rank that others wait for and that waits for none. Nothing
+// when the waits form a circle, or nobody waits.
+std::optional<int> awaited_rank(const RunState& state);
 
 // What `fulgur` exits with when the state has kEnded.
 int exit_code(const RunState& state);

@@ -73,6 +73,14 @@ NodeLaunch over_ssh(const Job& job) {
   return launch;
 }
 
+std::vector<std::string> hosts_of_ranks(const Job& job, const NodeLaunch& launch) {
+  std::vector<std::string> names;
+  const auto hosts = usable_hosts(job);
+  for (std::size_t node = 0; node < launch.ranks.size(); ++node)
+    names.insert(names.end(), static_cast<std::size_t>(launch.ranks[node]), hosts[node].host);
+  return names;
+}
+
 NodeLaunch over_slurm(const Job& job) {
   const auto allocation = slurm_allocation();
   if (!allocation)
@@ -135,6 +143,7 @@ Launching launching_of(const Job& asked, WorkersPerNode workers) {
   if (workers == WorkersPerNode::kOne) std::fill(launch.ranks.begin(), launch.ranks.end(), 1);
   launching.join = kFarJoin;
   launching.nodes = static_cast<int>(launch.ranks.size());
+  if (job.cluster.kind == ClusterKind::kSsh) launching.hosts = hosts_of_ranks(job, launch);
   launching.launcher = [launch](const boost::asio::any_io_executor& executor) {
     return make_node_launcher(executor, launch);
   };

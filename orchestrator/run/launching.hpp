@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "cluster/launch/launcher.hpp"
 #include "orchestrator/coordinator/decide.hpp"
@@ -14,6 +15,8 @@ struct Launching {
   std::string run_id;  // where the cluster gave one; else drawn
   std::string secret;  // where the cluster gave one; else empty
   int nodes = 1;
+  std::vector<std::string>
+      hosts;  // [world] as the job names them; empty: the agents name their nodes
   Duration join = std::chrono::seconds(60);  // for all workers to come
 };
 

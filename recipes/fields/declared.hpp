@@ -26,6 +26,7 @@ std::vector<Field> operation_fields();
 std::vector<Field> cluster_fields();
 std::vector<Field> slurm_fields();
 std::vector<Field> stop_fields();
+std::vector<Field> fault_fields();
 std::vector<Field> sample_fields();
 
 inline constexpr auto kRequired = Presence::kRequired;

@@ -13,6 +13,8 @@ std::uint64_t FlightRecorder::queued(std::string_view group, const Operation& op
   const auto now = Clock::now();
   const std::lock_guard lock(mutex_);
   Record& record = ring_[last_ % ring_.size()];
+  if (record.state == State::kStarted && --num_started_ == 0)  // it makes room unfinished
+    occupied_ += now - busy_since_;
   record.group = group;
   record.number = operation.number;
   record.kind = operation.kind;
@@ -37,19 +39,40 @@ FlightRecorder::Record* FlightRecorder::find(std::uint64_t ticket) noexcept {
 void FlightRecorder::started(std::uint64_t ticket) noexcept {
   const auto now = Clock::now();
   const std::lock_guard lock(mutex_);
-  if (Record* record = find(ticket)) {
-    record->state = State::kStarted;
-    record->started = now;
-  }
+  Record* record = find(ticket);
+  if (record == nullptr) return;
+  if (record->state == State::kQueued && num_started_++ == 0) busy_since_ = now;
+  record->state = State::kStarted;
+  record->started = now;
+  if (record->kind == OperationKind::kSend || record->kind == OperationKind::kRecv) return;
+  const auto group = groups_.find(record->group);
+  if (group != groups_.end()) group->second = std::max(group->second, record->number);
 }
 
 void FlightRecorder::ended(std::uint64_t ticket, State state) noexcept {
   const auto now = Clock::now();
   const std::lock_guard lock(mutex_);
-  if (Record* record = find(ticket)) {
-    record->state = state;
-    record->ended = now;
-  }
+  Record* record = find(ticket);
+  if (record == nullptr) return;
+  if (record->state == State::kStarted && --num_started_ == 0) occupied_ += now - busy_since_;
+  record->state = state;
+  record->ended = now;
+}
+
+void FlightRecorder::joined(std::string_view group) {
+  const std::lock_guard lock(mutex_);
+  groups_.emplace(group, 0);
+}
+
+std::map<std::string, std::uint64_t, std::less<>> FlightRecorder::groups() const {
+  const std::lock_guard lock(mutex_);
+  return groups_;
+}
+
+FlightRecorder::Clock::duration FlightRecorder::occupied() const {
+  const auto now = Clock::now();
+  const std::lock_guard lock(mutex_);
+  return num_started_ > 0 ? occupied_ + (now - busy_since_) : occupied_;
 }
 
 std::vector<FlightRecorder::Record> FlightRecorder::snapshot() const {
@@ -73,6 +96,15 @@ std::optional<FlightRecorder::Record> FlightRecorder::last_unfinished() const {
     if (record.state == State::kQueued && !oldest_queued) oldest_queued = record;
   }
   return latest_started ? latest_started : oldest_queued;
+}
+
+std::optional<FlightRecorder::Record> FlightRecorder::oldest_started() const {
+  std::optional<Record> oldest;
+  for (auto& record : snapshot()) {
+    if (record.state == State::kStarted && (!oldest || record.started < oldest->started))
+      oldest = std::move(record);
+  }
+  return oldest;
 }
 
 std::string_view to_string(FlightRecorder::State state) noexcept {

@@ -3,6 +3,8 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -39,6 +41,9 @@ class FlightRecorder {
   // Throws std::invalid_argument for a capacity of 0.
   explicit FlightRecorder(std::size_t capacity = 256);
 
+  // The rank belongs to the group: from now on groups() has it.
+  void joined(std::string_view group);
+
   // Returns the ticket with which the rest of the operation's life is told.
   std::uint64_t queued(std::string_view group, const Operation& operation);
   // A ticket whose record has been overwritten is ignored.
@@ -52,12 +57,26 @@ class FlightRecorder {
   // is none, the oldest that is still queued; if there is none either, nothing.
   std::optional<Record> last_unfinished() const;
 
+  // What the rank has waited in for longest.
+  std::optional<Record> oldest_started() const;
+
+  // Every group that the rank belongs to, with the number of the latest collective that it has entered:
+  // that has started. 0: none yet. Operations between two ranks do not count.
+  std::map<std::string, std::uint64_t, std::less<>> groups() const;
+
+  // For how long at least one operation was under way, in all.
+  Clock::duration occupied() const;
+
  private:
   Record* find(std::uint64_t ticket) noexcept;  // REQUIRES mutex_
 
   mutable std::mutex mutex_;
   std::vector<Record> ring_;  // guarded by mutex_; ticket t lies at (t - 1) % ring_.size()
   std::uint64_t last_ = 0;    // guarded by mutex_; the latest ticket, 0 before the first
+  std::map<std::string, std::uint64_t, std::less<>> groups_;  // guarded by mutex_
+  int num_started_ = 0;             // guarded by mutex_; operations under way
+  Clock::time_point busy_since_{};  // guarded by mutex_; when num_started_ left 0
+  Clock::duration occupied_{};      // guarded by mutex_; without the time since busy_since_
 };
 
 std::string_view to_string(FlightRecorder::State state) noexcept;  // "started"

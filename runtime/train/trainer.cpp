@@ -169,6 +169,7 @@ class Trainer {
   }
 
   void save() {
+    host_.enter(fmt::format("checkpoint {}", progress_.step));
     auto checkpoint = manifest();
     checkpoint.tensors = training_tensors(job_.model);
     checkpointer_.save(std::move(checkpoint), replica_.stream());

@@ -15,7 +15,8 @@ using namespace fulgur::test;
 
 namespace {
 
-const std::vector<std::string> kEndless{"train.steps=1000000", "checkpoint.every=20"};
+const std::vector<std::string> kEndless{"train.steps=1000000", "checkpoint.every=20",
+                                        "faults.restarts=0"};
 
 // The rank of a worker, as the run's own file tells.
 std::size_t rank_of(const TinyRun& run, pid_t pid) {

@@ -12,7 +12,7 @@ namespace {
 const Limits kLimits{.join = 60s, .dead_after = 5s, .settle = 2s};
 const ExitStatus kWell{};
 const ExitStatus kKilled{.code = 0, .signal = SIGKILL};
-using Actions = std::vector<Action>;
+using Actions = std::vector<Action::Kind>;
 
 // Plays events and keeps what was decided.
 struct Play {
@@ -20,9 +20,12 @@ struct Play {
 
   Actions happens(const Event& event, Duration later = 10ms) {
     now += later;
-    auto decision = decide(state, event, now, kLimits);
+    auto decision = decide(state, event, now, limits);
     state = std::move(decision.state);
-    return decision.actions;
+    Actions kinds;
+    for (const auto& action : decision.actions)
+      kinds.push_back(action.kind);
+    return kinds;
   }
 
   // Time passes, with a tick now and then; all workers but `silent` give signs of life.
@@ -40,6 +43,7 @@ struct Play {
   }
 
   TimePoint now{100h};
+  Limits limits = kLimits;
   RunState state;
 };
 
@@ -65,7 +69,7 @@ TEST_SUITE("orchestrator/coordinator/decide") {
     Play play(3);
     CHECK(play.happens(event::Joined{2}).empty());
     CHECK(play.happens(event::Joined{0}).empty());
-    CHECK(play.happens(event::Joined{1}) == Actions{Action::kAssign});
+    CHECK(play.happens(event::Joined{1}) == Actions{Action::Kind::kAssign});
   }
 
   TEST_CASE("the run ends when every worker is done and gone, in either order of its two ends") {
@@ -73,7 +77,7 @@ TEST_SUITE("orchestrator/coordinator/decide") {
     play.happens(event::WorkDone{0, "complete"});
     play.happens(event::WorkDone{1, "complete"});
     CHECK(leaves(play, 1, kWell).empty());
-    CHECK(play.happens(event::Exited{0, kWell}) == Actions{Action::kEnd});
+    CHECK(play.happens(event::Exited{0, kWell}) == Actions{Action::Kind::kEnd});
     CHECK(exit_code(play.state) == 0);
   }
 
@@ -83,7 +87,7 @@ TEST_SUITE("orchestrator/coordinator/decide") {
     CHECK(leaves(play, 0, kWell).empty());
     CHECK(play.passes(30s).empty());
     play.happens(event::WorkDone{1, "complete"});
-    CHECK(leaves(play, 1, kWell) == Actions{Action::kEnd});
+    CHECK(leaves(play, 1, kWell) == Actions{Action::Kind::kEnd});
   }
 
   TEST_CASE("a death is the cause as soon as the last words are read") {
@@ -97,9 +101,9 @@ TEST_SUITE("orchestrator/coordinator/decide") {
         CHECK(play.happens(event::Disconnected{1}).empty());
         actions = play.happens(event::Exited{1, kKilled});
       }
-      CHECK(actions == Actions{Action::kAbort});
+      CHECK(actions == Actions{Action::Kind::kAbort});
       CHECK(play.state.cause->rank == 1);
-      CHECK(leaves(play, 0, kKilled) == Actions{Action::kEnd});
+      CHECK(leaves(play, 0, kKilled) == Actions{Action::Kind::kEnd});
       CHECK(play.state.cause->rank == 1);
       CHECK(exit_code(play.state) == 1);
     }
@@ -108,7 +112,7 @@ TEST_SUITE("orchestrator/coordinator/decide") {
   TEST_CASE("last words that arrive behind the exit are still heard") {
     auto play = working(2);
     CHECK(play.happens(event::Exited{1, {.code = 65}}).empty());
-    CHECK(play.happens(event::WorkFailed{1, {"data", "x"}}) == Actions{Action::kAbort});
+    CHECK(play.happens(event::WorkFailed{1, {"data", "x"}}) == Actions{Action::Kind::kAbort});
     CHECK(play.state.cause->kind == Cause::Kind::kFailed);
     CHECK(exit_code(play.state) == 65);
   }
@@ -120,7 +124,7 @@ TEST_SUITE("orchestrator/coordinator/decide") {
     CHECK(play.happens(event::Disconnected{1}).empty());
     CHECK(play.passes(30s).empty());
     play.happens(event::WorkDone{0, "complete"});
-    CHECK(leaves(play, 0, kWell) == Actions{Action::kEnd});
+    CHECK(leaves(play, 0, kWell) == Actions{Action::Kind::kEnd});
     CHECK(exit_code(play.state) == 0);
   }
 
@@ -129,7 +133,7 @@ TEST_SUITE("orchestrator/coordinator/decide") {
     play.happens(event::Exited{1, {.code = 1}});
     play.happens(event::WorkFailed{1, {"comm", "timeout"}});
     CHECK(play.happens(event::Disconnected{1}).empty());
-    CHECK(play.passes(3s) == Actions{Action::kAbort});
+    CHECK(play.passes(3s) == Actions{Action::Kind::kAbort});
     CHECK(play.state.cause->kind == Cause::Kind::kFailed);
   }
 
@@ -137,7 +141,7 @@ TEST_SUITE("orchestrator/coordinator/decide") {
     auto play = working(2);
     CHECK(play.happens(event::Exited{1, kKilled}).empty());
     CHECK(play.passes(1500ms).empty());
-    CHECK(play.passes(1s) == Actions{Action::kAbort});
+    CHECK(play.passes(1s) == Actions{Action::Kind::kAbort});
     CHECK(play.state.cause->kind == Cause::Kind::kDied);
   }
 
@@ -145,7 +149,7 @@ TEST_SUITE("orchestrator/coordinator/decide") {
     auto play = working(3);
     CHECK(play.happens(event::WorkFailed{0, {"comm", "lost rank 2"}}).empty());
     CHECK(leaves(play, 0, {.code = 1}).empty());
-    CHECK(leaves(play, 2, kKilled) == Actions{Action::kAbort});
+    CHECK(leaves(play, 2, kKilled) == Actions{Action::Kind::kAbort});
     CHECK(play.state.cause->rank == 2);
   }
 
@@ -153,7 +157,7 @@ TEST_SUITE("orchestrator/coordinator/decide") {
     auto play = working(2);
     play.happens(event::WorkFailed{1, {"comm", "timeout"}});
     CHECK(play.passes(1500ms).empty());
-    CHECK(play.passes(1s) == Actions{Action::kAbort});
+    CHECK(play.passes(1s) == Actions{Action::Kind::kAbort});
     CHECK(play.state.cause->rank == 1);
     CHECK(play.state.cause->kind == Cause::Kind::kFailed);
   }
@@ -164,7 +168,7 @@ TEST_SUITE("orchestrator/coordinator/decide") {
     play.happens(event::WorkFailed{1, {"comm", "b"}});
     leaves(play, 0, {.code = 1});
     const auto actions = leaves(play, 1, {.code = 1});
-    CHECK(actions == Actions{Action::kAbort, Action::kEnd});
+    CHECK(actions == Actions{Action::Kind::kAbort, Action::Kind::kEnd});
     CHECK(play.state.cause->rank == 0);
   }
 
@@ -177,7 +181,7 @@ TEST_SUITE("orchestrator/coordinator/decide") {
                              Case{"recipe", 78}, Case{"diverged", 93}, Case{"other", 1}}) {
       CAPTURE(each.kind);
       auto play = working(2);
-      CHECK(play.happens(event::WorkFailed{1, {each.kind, "x"}}) == Actions{Action::kAbort});
+      CHECK(play.happens(event::WorkFailed{1, {each.kind, "x"}}) == Actions{Action::Kind::kAbort});
       CHECK(exit_code(play.state) == each.exit_code);
       CHECK(play.happens(event::WorkFailed{0, {"other", "y"}}).empty());
       CHECK(play.state.cause->rank == 1);
@@ -187,7 +191,7 @@ TEST_SUITE("orchestrator/coordinator/decide") {
   TEST_CASE("a worker without a sign of life is dead after the limit, not before") {
     auto play = working(3);
     CHECK(play.passes(4500ms, 2).empty());
-    CHECK(play.passes(1s, 2) == Actions{Action::kAbort});
+    CHECK(play.passes(1s, 2) == Actions{Action::Kind::kAbort});
     CHECK(play.state.cause->rank == 2);
     CHECK(play.state.cause->kind == Cause::Kind::kSilent);
     CHECK(exit_code(play.state) == 1);
@@ -210,7 +214,7 @@ TEST_SUITE("orchestrator/coordinator/decide") {
     Play play(2);
     play.happens(event::Joined{0});
     CHECK(play.passes(59s).empty());
-    CHECK(play.passes(2s) == Actions{Action::kAbort});
+    CHECK(play.passes(2s) == Actions{Action::Kind::kAbort});
     CHECK(play.state.cause->kind == Cause::Kind::kNotJoined);
     CHECK(play.state.cause->rank == 1);
     CHECK(exit_code(play.state) == 69);
@@ -218,17 +222,17 @@ TEST_SUITE("orchestrator/coordinator/decide") {
 
   TEST_CASE("a worker that dies before it joins is not waited for") {
     Play play(2);
-    CHECK(play.happens(event::Exited{0, {.code = 127}}) == Actions{Action::kAbort});
+    CHECK(play.happens(event::Exited{0, {.code = 127}}) == Actions{Action::Kind::kAbort});
     CHECK(play.state.cause->kind == Cause::Kind::kDied);
     Play stranger(1);
     CHECK(stranger.happens(event::Exited{0, {.code = 77}}) ==
-          Actions{Action::kAbort, Action::kEnd});
+          Actions{Action::Kind::kAbort, Action::Kind::kEnd});
     CHECK(exit_code(stranger.state) == 77);
   }
 
   TEST_CASE("a scheduler that asks again for a stop does not end the run before its checkpoint") {
     auto play = working(2);
-    CHECK(play.happens(event::Signal{SIGUSR1}) == Actions{Action::kStop});
+    CHECK(play.happens(event::Signal{SIGUSR1}) == Actions{Action::Kind::kStop});
     CHECK(play.happens(event::Signal{SIGTERM}).empty());
     CHECK(play.happens(event::StopAsked{}).empty());
   }
@@ -236,7 +240,7 @@ TEST_SUITE("orchestrator/coordinator/decide") {
   TEST_CASE("the first rank of a lost node is named, and the run may be started again") {
     auto play = working(3);
     CHECK(play.happens(event::Exited{1, {.code = 255}, "node n2 is lost"}) ==
-          Actions{Action::kAbort});
+          Actions{Action::Kind::kAbort});
     play.happens(event::Exited{2, {.code = 255}, "node n2 is lost"});
     REQUIRE(play.state.cause.has_value());
     CHECK(play.state.cause->rank == 1);
@@ -245,18 +249,18 @@ TEST_SUITE("orchestrator/coordinator/decide") {
 
   TEST_CASE("a stop is asked for once, and a second SIGINT ends the run") {
     auto play = working(2);
-    CHECK(play.happens(event::StopAsked{}) == Actions{Action::kStop});
+    CHECK(play.happens(event::StopAsked{}) == Actions{Action::Kind::kStop});
     CHECK(play.happens(event::StopAsked{}).empty());
-    CHECK(play.happens(event::Signal{SIGINT}) == Actions{Action::kAbort});
+    CHECK(play.happens(event::Signal{SIGINT}) == Actions{Action::Kind::kAbort});
     CHECK(exit_code(play.state) == 130);
   }
 
   TEST_CASE("a stop before all have joined is passed on when they have") {
     Play play(1);
     CHECK(play.happens(event::Signal{SIGINT}).empty());
-    CHECK(play.happens(event::Joined{0}) == Actions{Action::kAssign, Action::kStop});
+    CHECK(play.happens(event::Joined{0}) == Actions{Action::Kind::kAssign, Action::Kind::kStop});
     play.happens(event::WorkDone{0, "stopped"});
-    CHECK(leaves(play, 0, kWell) == Actions{Action::kEnd});
+    CHECK(leaves(play, 0, kWell) == Actions{Action::Kind::kEnd});
     CHECK(exit_code(play.state) == 75);
   }
 
@@ -266,5 +270,94 @@ TEST_SUITE("orchestrator/coordinator/decide") {
     play.happens(event::WorkDone{0, "complete"});
     leaves(play, 0, kWell);
     CHECK(exit_code(play.state) == 0);
+  }
+
+  TEST_CASE("only the first worker of a rank, of this attempt, is let in") {
+    Play play(2);
+    play.state.attempt = 3;
+    CHECK(play.happens(event::Joined{0, 2}) == Actions{Action::Kind::kRefuse});
+    CHECK(play.happens(event::Joined{0, 4}) == Actions{Action::Kind::kRefuse});
+    CHECK_FALSE(play.state.workers[0].joined);
+    CHECK(play.happens(event::Joined{0, 3}).empty());
+    CHECK(play.happens(event::Joined{0, 3}) == Actions{Action::Kind::kRefuse});
+    CHECK(play.happens(event::Joined{2, 3}) == Actions{Action::Kind::kRefuse});
+  }
+
+  TEST_CASE("of every step one checkpoint is committed") {
+    auto play = working(2);
+    CHECK(play.happens(event::ShardsTold{4}) == Actions{Action::Kind::kCommit});
+    CHECK(play.happens(event::ShardsTold{4}) == Actions{Action::Kind::kDrop});
+    CHECK(play.happens(event::ShardsTold{3}) == Actions{Action::Kind::kDrop});
+    CHECK(play.happens(event::ShardsTold{8, "disk full"}) == Actions{Action::Kind::kDrop});
+    CHECK(play.happens(event::ShardsTold{8}) == Actions{Action::Kind::kCommit});
+  }
+
+  TEST_CASE("whom the others wait for is the cause when a step takes too long") {
+    auto play = working(4);
+    play.limits.setup = 100s;
+    play.limits.step = 20s;
+    for (int step = 0; step < 2; ++step)
+      play.happens(event::StepEnded{});
+    // Ranks 0 and 1 wait for rank 3 in cp, which waits for rank 2 in tp.
+    const auto beat = [](const char* group, std::vector<std::string> groups) {
+      return Heartbeat{
+          .section = "step 3", .group = group, .number = 7, .groups = std::move(groups)};
+    };
+    play.happens(event::Position{0, beat("cp", {"7 cp", "6 tp"})});
+    play.happens(event::Position{1, beat("cp", {"7 cp", "6 tp"})});
+    play.happens(event::Position{3, beat("tp", {"6 cp", "7 tp"})});
+    play.happens(event::Position{2, beat("", {"6 cp", "6 tp"})});
+    CHECK(play.passes(19s).empty());
+    CHECK(play.passes(2s) == Actions{Action::Kind::kAbort});
+    CHECK(play.state.cause->kind == Cause::Kind::kHung);
+    CHECK(play.state.cause->rank == 2);
+    const auto missing = missing_ranks(play.state);
+    REQUIRE(missing.size() == 2);
+    CHECK(missing.front().group == "cp");
+    CHECK(missing.front().have_not == std::vector<int>{2, 3});
+    CHECK(missing.front().wait == std::vector<int>{0, 1});
+  }
+
+  TEST_CASE("a section that is left in time is no hang, whatever came before") {
+    auto play = working(1);
+    play.limits.setup = 30s;
+    for (int step = 1; step < 20; ++step) {
+      play.happens(event::Position{0, {.section = "step " + std::to_string(step)}});
+      CHECK(play.passes(25s).empty());
+      play.happens(event::StepEnded{});
+    }
+  }
+
+  TEST_CASE(
+      "the limit of a step is that of setup first, then five times the slowest, at least 30 s") {
+    auto play = working(1);
+    play.limits.setup = 600s;
+    CHECK(step_limit(play.state, play.limits) == 600s);
+    play.happens(event::StepEnded{}, 1s);
+    CHECK(step_limit(play.state, play.limits) == 600s);
+    play.happens(event::StepEnded{}, 2s);
+    CHECK(step_limit(play.state, play.limits) == 30s);
+    play.happens(event::StepEnded{}, 100s);
+    for (int i = 0; i < 3; ++i)
+      play.happens(event::StepEnded{}, 20s);
+    CHECK(step_limit(play.state, play.limits) ==
+          100s);  // the 99th percentile of five is the fourth
+    play.happens(event::StepEnded{.next_differs = true}, 1s);
+    CHECK(step_limit(play.state, play.limits) == 600s);
+  }
+
+  TEST_CASE("a rank that computes much longer than the others is told of once") {
+    auto play = working(3);
+    std::vector<Actions> told;
+    for (int step = 1; step < 20; ++step) {
+      for (int rank = 0; rank < 3; ++rank) {
+        const double a_step = rank == 1 ? 1.0 : 0.4;
+        const auto actions = play.happens(event::Position{
+            rank, {.section = "step " + std::to_string(step), .computing = a_step * step}});
+        if (!actions.empty()) told.push_back(actions);
+      }
+    }
+    CHECK(told == std::vector<Actions>{{Action::Kind::kStraggler}});
+    CHECK(play.state.workers[1].straggles);
   }
 }

@@ -87,7 +87,7 @@ TEST_SUITE("recipes/job_json") {
   TEST_CASE("the hashes of a job are what they were in earlier versions") {
     Job job;
     job.name = "x";
-    CHECK(job_hash(job) == "cea6c7d8802ac349bd3a3733eb531f47b5f92f7536c4e2194bee8f660849cbf8");
+    CHECK(job_hash(job) == "953968c4cdde2dbcb1162a3f8a7084f5469f67a2566734ae18aa54055683ca86");
     CHECK(identity_hash(job) == "714cf1b55fbb94951866066711c050dd18b6ae17ef6d78131ffe29b656dc2655");
   }
 

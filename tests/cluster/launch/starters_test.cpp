@@ -47,6 +47,15 @@ TEST_SUITE("cluster/launch/starters") {
     CHECK(starter.process.arguments.back() == "agent");
   }
 
+  TEST_CASE("the nodes of an allocation are counted one by one") {
+    using Names = std::vector<std::string>;
+    CHECK(expand_node_list("gpu[01-03,7],login,r[9-10]n0") ==
+          Names{"gpu01", "gpu02", "gpu03", "gpu7", "login", "r9n0", "r10n0"});
+    CHECK(expand_node_list("n1") == Names{"n1"});
+    CHECK(expand_node_list("").empty());
+    CHECK(expand_node_list("n[1-x]") == Names{"n[1-x]"});
+  }
+
   TEST_CASE("an agent runs in the image that the environment names") {
     CHECK(agent_command("/opt/f") == std::vector<std::string>{"/opt/f", "agent"});
     ::setenv("FULGUR_CONTAINER", "/images/f.sif", 1);
