@@ -1,6 +1,6 @@
 # The few words that one needs; everything else is CMake (see CMakePresets.json).
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-bench build test quickstart fuzz format check-format tidy bench install
+.PHONY: help deps deps-bench build test quickstart fuzz faults format check-format tidy bench install
 
 JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
@@ -46,6 +46,9 @@ quickstart: build  ## Build, then train a small model on English text and let it
 
 fuzz: deps  ## Look for recipes that break the loader, for a minute (SECONDS=600: for ten)
 	@tests/fuzz/run.sh $(or $(SECONDS),60)
+
+faults: build  ## The faults that take longer than tests may: 10 000 damaged checkpoints
+	@FULGUR_MUTATIONS=10000 $(BIN)/fulgur_checkpoint_tests -ts=runtime/checkpoint/damage,runtime/checkpoint/crash
 
 format:  ## Format all C++ files
 	@clang-format -i $(SOURCES)
