@@ -85,7 +85,8 @@ class Model {
   LayerOptions options_;
   DType dtype_;  // of activations
   std::vector<DecoderLayer> layers_;
-  std::unique_ptr<LayerGraphs> graphs_;  // none: kernel by kernel. Behind the layers, which they use
+  std::unique_ptr<LayerGraphs>
+      graphs_;  // none: kernel by kernel. Behind the layers, which they use
   Tensor embedding_, final_norm_, head_;
   Tensor dembedding_, dfinal_norm_, dhead_;
   std::int32_t first_id_;  // of the vocabulary of this tp rank
