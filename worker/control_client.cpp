@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "cluster/exit_codes.hpp"
+#include "cluster/wire/join_back_off.hpp"
 #include "cluster/wire/text.hpp"
 
 namespace fulgur {
@@ -22,6 +23,8 @@ namespace {
 
 // How long the last message may take to leave.
 constexpr std::chrono::seconds kFarewell{10};
+// How long a worker knocks at the coordinator's door.
+constexpr std::chrono::seconds kJoinLimit{60};
 
 }  // namespace
 
@@ -46,6 +49,19 @@ Assignment ControlClient::join() {
 }
 
 asio::awaitable<void> ControlClient::connect() {
+  JoinBackOff tries(kJoinLimit, static_cast<unsigned>(environment_.rank));
+  for (;;) {
+    try {
+      co_return co_await connect_once();
+    } catch (const boost::system::system_error&) {
+      if (tries.is_over()) throw;
+    }
+    asio::steady_timer pause(io_, tries.next());
+    co_await pause.async_wait(asio::use_awaitable);
+  }
+}
+
+asio::awaitable<void> ControlClient::connect_once() {
   asio::ip::tcp::socket socket(io_);
   const asio::ip::tcp::endpoint coordinator(asio::ip::make_address(environment_.address),
                                             environment_.port);

@@ -74,6 +74,7 @@ class ControlClient {
   boost::asio::awaitable<void> watch_signals();
   boost::asio::awaitable<void> end(Message last, std::promise<void>& ended);
   boost::asio::awaitable<void> connect();
+  boost::asio::awaitable<void> connect_once();
   void obey(Message message);
   void lose(const std::string& reason, std::exception_ptr error);
   void send_now(const Message& message);

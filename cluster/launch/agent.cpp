@@ -25,6 +25,7 @@
 #include "cluster/launch/local.hpp"
 #include "cluster/launch/output_lines.hpp"
 #include "cluster/wire/connection.hpp"
+#include "cluster/wire/join_back_off.hpp"
 #include "cluster/wire/wire_error.hpp"
 
 namespace fulgur {
@@ -33,7 +34,6 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr std::chrono::seconds kJoinLimit{60};
-constexpr std::chrono::milliseconds kBetweenTries{500};
 constexpr std::chrono::seconds kLastWords{1};  // for output of processes that outlive their worker
 
 class Agent {
@@ -88,29 +88,27 @@ class Agent {
     }
   }
 
-  // A pod may be there before its coordinator.
-  asio::awaitable<asio::ip::tcp::socket> connect() {
-    const auto deadline = std::chrono::steady_clock::now() + kJoinLimit;
-    asio::ip::tcp::resolver resolver(io_);
+  // A pod may be there before its coordinator, and the launcher lets only so many in at a time.
+  asio::awaitable<void> join() {
+    JoinBackOff tries(kJoinLimit, static_cast<unsigned>(::getpid()));
     for (;;) {
-      asio::ip::tcp::socket socket(io_);
       boost::system::error_code error;
-      const auto found =
-          co_await resolver.async_resolve(invitation_.address, std::to_string(invitation_.port),
-                                          asio::redirect_error(asio::use_awaitable, error));
-      if (!error) {
-        co_await asio::async_connect(socket, found,
-                                     asio::redirect_error(asio::use_awaitable, error));
+      try {
+        co_return co_await join_once();
+      } catch (const boost::system::system_error& problem) {
+        if (tries.is_over()) throw;
       }
-      if (!error) co_return socket;
-      if (std::chrono::steady_clock::now() > deadline) throw boost::system::system_error(error);
-      asio::steady_timer pause(io_, kBetweenTries);
-      co_await pause.async_wait(asio::use_awaitable);
+      asio::steady_timer pause(io_, tries.next());
+      co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, error));
     }
   }
 
-  asio::awaitable<void> join() {
-    auto socket = co_await connect();
+  asio::awaitable<void> join_once() {
+    asio::ip::tcp::resolver resolver(io_);
+    asio::ip::tcp::socket socket(io_);
+    const auto found = co_await resolver.async_resolve(
+        invitation_.address, std::to_string(invitation_.port), asio::use_awaitable);
+    co_await asio::async_connect(socket, found, asio::use_awaitable);
     address_ = socket.remote_endpoint().address().to_string();
     const auto session = agent_session(invitation_.run_id);
     auto keys = co_await introduce(socket, invitation_.secret, session, invitation_.node);
@@ -201,7 +199,8 @@ class Agent {
       boost::system::error_code cancelled;
       co_await worker->drained->async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
     }
-    connection_->send(WorkerExited{.rank = rank, .code = status.code, .signal = status.signal});
+    connection_->send(WorkerExited{
+        .rank = rank, .code = status.code, .signal = status.signal, .reason = status.reason});
     const auto found = workers_.find(rank);
     if (found != workers_.end() && found->second == worker) workers_.erase(found);
   }

@@ -200,12 +200,13 @@ std::optional<Failure> read_failure(Prepared& prepared) {
 std::string to_string(const ExitStatus& status) {
   if (status.signal == 0) return fmt::format("exited with code {}", status.code);
   const char* name = ::sigabbrev_np(status.signal);
-  return fmt::format("was killed by signal {} (SIG{})", status.signal,
-                     name == nullptr ? "?" : name);
+  return fmt::format("was killed by signal {} (SIG{}){}{}", status.signal,
+                     name == nullptr ? "?" : name, status.reason.empty() ? "" : " ", status.reason);
 }
 
 ChildProcess::ChildProcess(const asio::any_io_executor& executor, const ProcessSpec& spec)
     : pidfd_(executor), input_(executor), output_(executor), errors_(executor) {
+  memory_ = read_memory_group();
   Prepared prepared(spec);
   pid_ = fork_and_exec(prepared);
   if (pid_ < 0) fail(spec.program, "fork", errno);
@@ -235,7 +236,9 @@ ChildProcess::~ChildProcess() {
 asio::awaitable<ExitStatus> ChildProcess::exited() {
   co_await pidfd_.async_wait(asio::posix::stream_descriptor::wait_read, asio::use_awaitable);
   signal(SIGKILL);  // the leader has ended; its own children must not stay behind
-  co_return reap();
+  auto status = reap();
+  if (status.signal == SIGKILL) status.reason = out_of_memory(memory_, read_memory_group());
+  co_return status;
 }
 
 void ChildProcess::signal(int number) noexcept {

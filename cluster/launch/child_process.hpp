@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "cluster/launch/memory_group.hpp"
+
 namespace fulgur {
 
 // A process could not be started. The message names the program and the reason.
@@ -40,6 +42,8 @@ struct ProcessSpec {
 struct ExitStatus {
   int code = 0;    // of exit(), when signal is 0
   int signal = 0;  // that killed it
+  std::string reason =
+      {};  // why the kernel sent it, as far as known: "for want of memory: limit 2.0 GiB"
 
   friend bool operator==(const ExitStatus&, const ExitStatus&) = default;
 };
@@ -74,7 +78,8 @@ class ChildProcess {
  private:
   ExitStatus reap();
 
-  pid_t pid_ = -1;  // -1: reaped
+  pid_t pid_ = -1;      // -1: reaped
+  MemoryGroup memory_;  // when it was started
   boost::asio::posix::stream_descriptor pidfd_;
   boost::asio::posix::stream_descriptor input_;
   boost::asio::posix::stream_descriptor output_;

@@ -270,7 +270,8 @@ class NodeLauncher final : public Launcher {
       keep(checked_rank(node, output->rank), *output);
     } else if (const auto* exited = std::get_if<WorkerExited>(&message)) {
       const ExitStatus status{.code = static_cast<int>(exited->code),
-                              .signal = static_cast<int>(exited->signal)};
+                              .signal = static_cast<int>(exited->signal),
+                              .reason = exited->reason};
       end_rank(checked_rank(node, exited->rank), status, {});
     } else if (const auto* asked = std::get_if<StopRequested>(&message)) {
       events_.stop_asked(static_cast<int>(asked->signal));

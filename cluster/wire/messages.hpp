@@ -170,6 +170,7 @@ struct WorkerExited {
   std::int64_t rank = 0;
   std::int64_t code = 0;
   std::int64_t signal = 0;
+  std::string reason;  // as ExitStatus::reason
 };
 
 using Message =
@@ -221,6 +222,6 @@ BOOST_DESCRIBE_STRUCT(StartWorkers, (),
 BOOST_DESCRIBE_STRUCT(SignalWorkers, (), (rank, signal))
 BOOST_DESCRIBE_STRUCT(WorkerStarted, (), (rank, pid))
 BOOST_DESCRIBE_STRUCT(WorkerOutput, (), (rank, errors, text))
-BOOST_DESCRIBE_STRUCT(WorkerExited, (), (rank, code, signal))
+BOOST_DESCRIBE_STRUCT(WorkerExited, (), (rank, code, signal, reason))
 
 }  // namespace fulgur

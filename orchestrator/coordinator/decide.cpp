@@ -38,6 +38,8 @@ std::string reason_of(const Cause& cause) {
       return fmt::format("rank {} has not come", cause.rank);
     case Cause::Kind::kSignal:
       return fmt::format("signal {}", cause.signal);
+    case Cause::Kind::kStopped:
+      return "it was asked to stop before its first step";
   }
   return "unknown";
 }
@@ -68,6 +70,7 @@ class Decider {
   void operator()(const event::SignOfLife& sign) { worker(sign.rank).last_seen = now_; }
 
   void operator()(const event::Position& position) {
+    if (!running()) return;  // where they stood when the cause came up is what counts
     auto& self = worker(position.rank);
     const auto& beat = position.heartbeat;
     if (beat.section != self.section) enter(position.rank, beat);
@@ -92,6 +95,7 @@ class Decider {
       if (state_.steps.size() > kKeptSteps) state_.steps.erase(state_.steps.begin());
     }
     state_.step_done = now_;
+    state_.any_step = true;
   }
 
   void operator()(const event::ShardsTold& told) {
@@ -166,6 +170,9 @@ class Decider {
       });
       end_hung();
     }
+    if (state_.stop_requested && !state_.any_step && limits_.stop > Duration::zero() &&
+        now_ - state_.stop_since > limits_.stop)
+      abort({.kind = Cause::Kind::kStopped});
   }
 
   Decision finish() && {
@@ -258,6 +265,7 @@ class Decider {
   void request_stop() {
     if (state_.stop_requested) return;
     state_.stop_requested = true;
+    state_.stop_since = now_;
     if (state_.phase == RunPhase::kWorking)
       act({.kind = Kind::kStop, .reason = "a stop was asked for"});
   }
@@ -281,6 +289,7 @@ class Decider {
   void abort(const Cause& cause) {
     if (!running()) return;
     state_.cause = cause;
+    state_.cause_at = now_;
     state_.phase = RunPhase::kAborting;
     act({.kind = Kind::kAbort, .reason = reason_of(cause), .rank = cause.rank});
   }
@@ -300,6 +309,7 @@ class Decider {
 
 int code_of(const RunState& state, const Cause& cause) {
   if (cause.kind == Cause::Kind::kSignal) return kExitSignalBase + cause.signal;
+  if (cause.kind == Cause::Kind::kStopped) return kExitStopped;
   if (cause.kind == Cause::Kind::kNotJoined) return kExitUnavailable;
   const auto& worker = state.workers.at(static_cast<std::size_t>(cause.rank));
   if (worker.failure) return exit_code(worker.failure->kind);

@@ -57,9 +57,10 @@ struct Cause {
     kHungUp,     // closed its control connection and lives on
     kNotJoined,  // did not come to the control port
     kSignal,     // the user wants out at once
+    kStopped,    // a stop was asked for before the first step: there is nothing to save
   };
   Kind kind = Kind::kDied;
-  int rank = -1;   // not for kSignal
+  int rank = -1;   // not for kSignal and kStopped
   int signal = 0;  // kSignal
 };
 
@@ -69,7 +70,10 @@ struct RunState {
   RunPhase phase = RunPhase::kStarting;
   std::vector<WorkerState> workers;  // [world]
   bool stop_requested = false;
+  TimePoint stop_since{};
+  bool any_step = false;  // of this attempt is done
   std::optional<Cause> cause;
+  TimePoint cause_at{};  // when it was decided on
   // A failure that may be the echo of another one, which is on its way: it becomes the cause at
   // decide_at unless that one shows up.
   std::optional<Cause> suspicion;
@@ -94,6 +98,8 @@ struct Limits {
   Duration setup{};
   Duration step{};
   Duration checkpoint{};
+  Duration
+      stop{};  // from the request to stop to the end of a run that has done no step; zero: for ever
 };
 
 // The time-out of a step when none is given: five times the 99th percentile of those that were seen, and at

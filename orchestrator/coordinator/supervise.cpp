@@ -132,7 +132,7 @@ Supervision supervise(SupervisionState state, const SupervisionEvent& event, Tim
 }
 
 bool is_worth_repeating(const RunState& state) {
-  if (!state.cause || state.cause->kind == Cause::Kind::kSignal) return false;
+  if (!state.cause || state.cause->rank < 0) return false;
   const auto& worker = state.workers.at(static_cast<std::size_t>(state.cause->rank));
   if (worker.failure) {
     const std::string_view kind = worker.failure->kind;

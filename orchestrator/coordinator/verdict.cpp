@@ -1,11 +1,13 @@
 #include "orchestrator/coordinator/verdict.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <fstream>
+#include <map>
 
 #include "cluster/exit_codes.hpp"
 
@@ -13,6 +15,8 @@ namespace fulgur {
 namespace {
 
 constexpr std::size_t kNumLines = 10;
+constexpr std::size_t kPlaces = 12;                        // lines of a list
+constexpr Duration kWorthAWord = std::chrono::seconds(1);  // a shorter wait is everyday life
 constexpr std::streamoff kTailBytes = 16 << 10;
 
 std::string host_name() {
@@ -26,6 +30,9 @@ std::string what_happened(const Cause& cause, const WorkerState& worker) {
   switch (cause.kind) {
     case Cause::Kind::kFailed:
       return "failed: " + worker.failure.value_or(Failed{}).message;
+    case Cause::Kind::kHung:
+      return fmt::format("has hung: it did not leave its section, {}, in time",
+                         worker.section.empty() ? "start" : worker.section);
     case Cause::Kind::kSilent:
       return "gave no sign of life for too long; it was killed";
     case Cause::Kind::kHungUp:
@@ -37,15 +44,73 @@ std::string what_happened(const Cause& cause, const WorkerState& worker) {
       break;
   }
   const auto status = worker.exit.value_or(ExitStatus{});
-  const char* hint = status.signal == 9 ? "; was it the kernel, for want of memory?" : "";
+  const char* hint =
+      status.signal == 9 && status.reason.empty() ? "; was it the kernel, for want of memory?" : "";
   return to_string(status) + hint;
 }
 
-std::string where_it_stood(const WorkerState& worker) {
-  if (worker.section.empty()) return {};
-  std::string text = "  where: " + worker.section;
-  if (!worker.collective.empty()) text += "; " + worker.collective;
-  return text + "\n";
+// "rank 5", "ranks 0-3, 7"
+std::string ranks_text(const std::vector<int>& ranks) {
+  std::vector<std::string> parts;
+  for (std::size_t i = 0; i < ranks.size();) {
+    std::size_t last = i;
+    while (last + 1 < ranks.size() && ranks[last + 1] == ranks[last] + 1)
+      ++last;
+    parts.push_back(last == i       ? fmt::format("{}", ranks[i])
+                    : last == i + 1 ? fmt::format("{}, {}", ranks[i], ranks[last])
+                                    : fmt::format("{}-{}", ranks[i], ranks[last]));
+    i = last + 1;
+  }
+  return fmt::format("rank{} {}", ranks.size() == 1 ? "" : "s", fmt::join(parts, ", "));
+}
+
+std::string position_of(const WorkerState& worker) {
+  if (worker.result) return "done: " + *worker.result;
+  if (!worker.joined) return "not joined";
+  if (worker.section.empty()) return "joined";
+  return worker.section + "; " +
+         (worker.collective.empty() ? "in no collective" : worker.collective);
+}
+
+// Each rank once, those that stand at the same place in one line; at most kPlaces lines.
+std::string where_they_stood(const RunState& state) {
+  std::map<std::string, std::vector<int>> places;
+  for (std::size_t rank = 0; rank < state.workers.size(); ++rank)
+    places[position_of(state.workers[rank])].push_back(static_cast<int>(rank));
+  std::vector<std::pair<std::string, std::vector<int>>> lines(places.begin(), places.end());
+  // The few are of more interest than the many.
+  std::stable_sort(lines.begin(), lines.end(),
+                   [](const auto& a, const auto& b) { return a.second.size() < b.second.size(); });
+  std::string text = "  where they stood:\n";
+  for (std::size_t i = 0; i < lines.size() && i < kPlaces; ++i)
+    text += fmt::format("    {}: {}\n", ranks_text(lines[i].second), lines[i].first);
+  if (lines.size() > kPlaces)
+    text += fmt::format("    and {} more places\n", lines.size() - kPlaces);
+  return text;
+}
+
+std::string seconds_text(Duration duration) {
+  return fmt::format("{:.0f} s", std::max(0.0, std::chrono::duration<double>(duration).count()));
+}
+
+// "rank 5 has not entered all_gather #12 (layer 3) of group cp; ranks 4, 6 have waited 42 s"
+std::string missing_text(const RunState& state, const Missing& missing) {
+  auto name = state.workers[static_cast<std::size_t>(missing.wait.front())].collective;
+  if (const auto colon = name.rfind(": "); colon != std::string::npos) name.resize(colon);
+  return fmt::format("{} {} not entered {}; {} {} waited {}", ranks_text(missing.have_not),
+                     missing.have_not.size() == 1 ? "has" : "have", name, ranks_text(missing.wait),
+                     missing.wait.size() == 1 ? "has" : "have",
+                     seconds_text(state.cause_at - missing.since));
+}
+
+std::string who_waits_for_whom(const RunState& state) {
+  const auto all = missing_ranks(state);
+  std::string text;
+  for (std::size_t i = 0; i < all.size() && i < kPlaces; ++i) {
+    if (state.cause_at - all[i].since < kWorthAWord) continue;
+    text += "  " + missing_text(state, all[i]) + "\n";
+  }
+  return text;
 }
 
 std::string tail_of(const std::filesystem::path& file) {
@@ -77,6 +142,7 @@ std::vector<std::string> last_lines(const std::filesystem::path& file, std::size
 std::string explain(const RunResult& result, const std::string& resume) {
   if (!result.state.cause) return {};
   const auto& cause = *result.state.cause;
+  if (cause.kind == Cause::Kind::kStopped) return {};
   if (cause.kind == Cause::Kind::kSignal)
     return "fulgur: stopped at once, without a checkpoint, by a second signal\n";
   const auto at = static_cast<std::size_t>(cause.rank);
@@ -87,7 +153,8 @@ std::string explain(const RunResult& result, const std::string& resume) {
                                                  facts.pid, node, what_happened(cause, worker))
                                    : fmt::format("fulgur: rank {} (not started yet) {}\n",
                                                  cause.rank, what_happened(cause, worker));
-  text += where_it_stood(worker);
+  text += who_waits_for_whom(result.state);
+  text += where_they_stood(result.state);
   text += tail_of(facts.errors);
   if (result.exit_code == kExitDoNotRepeat)
     text += "  the same command would fail the same way\n";

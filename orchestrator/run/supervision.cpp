@@ -98,6 +98,7 @@ Limits limits_of(const Job& job, Duration join) {
   limits.dead_after = in_seconds(job.cluster.dead_after_seconds);
   limits.setup = in_seconds(job.faults.setup_timeout_seconds);
   limits.step = in_seconds(job.faults.step_timeout_seconds);
+  limits.stop = std::chrono::seconds(5);
   limits.checkpoint = in_seconds(job.faults.checkpoint_timeout_seconds);
   return limits;
 }

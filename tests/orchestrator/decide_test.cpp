@@ -360,4 +360,23 @@ TEST_SUITE("orchestrator/coordinator/decide") {
     CHECK(told == std::vector<Actions>{{Action::Kind::kStraggler}});
     CHECK(play.state.workers[1].straggles);
   }
+
+  TEST_CASE(
+      "a run that is asked to stop before its first step ends soon, whatever its workers do") {
+    for (const bool joined : {false, true}) {
+      auto play = joined ? working(2) : Play(2);
+      play.limits.stop = 5s;
+      play.happens(event::Signal{SIGTERM});
+      CHECK(play.passes(4s).empty());
+      CHECK(play.passes(2s) == Actions{Action::Kind::kAbort});
+      leaves(play, 0, kKilled);
+      CHECK(leaves(play, 1, kKilled) == Actions{Action::Kind::kEnd});
+      CHECK(exit_code(play.state) == 75);
+    }
+    auto play = working(2);
+    play.limits.stop = 5s;
+    play.happens(event::StepEnded{});
+    play.happens(event::Signal{SIGTERM});
+    CHECK(play.passes(60s).empty());  // there is something to save
+  }
 }

@@ -43,6 +43,12 @@ enum class Fault {
 };
 constexpr int kNumFaults = 11;
 
+ExitStatus killed(int signal = SIGKILL) {
+  ExitStatus status;
+  status.signal = signal;
+  return status;
+}
+
 struct Worker {
   int attempt = 0;
   int rank = 0;
@@ -359,7 +365,9 @@ class Simulation {
     self.told = true;
     lost_.insert(rules_.nodes.empty() ? ""
                                       : rules_.nodes[static_cast<std::size_t>(self.node)].name);
-    happened(event::Exited{rank, {.code = 255}, why});
+    ExitStatus status;
+    status.code = 255;
+    happened(event::Exited{rank, status, why});
     if (running_ && std::exchange(worker(rank).connected, false))
       happened(event::Disconnected{rank});
   }
@@ -371,7 +379,7 @@ class Simulation {
       if (self.cut)
         within_attempt(2 * kSureDeath, [this, rank] { lose(rank, "it does not answer"); });
       else if (self.paused)
-        within_attempt(kSureDeath, [this, rank] { die(rank, {.code = 0, .signal = SIGKILL}); });
+        within_attempt(kSureDeath, [this, rank] { die(rank, killed()); });
       else
         within_attempt(milliseconds(pick(0, 500)), [this, rank] { die(rank, {.code = 1}); });
     }
@@ -381,7 +389,7 @@ class Simulation {
         if (worker(rank).cut)
           lose(rank, "it does not answer");
         else
-          die(rank, {.code = 0, .signal = SIGKILL});
+          die(rank, killed());
         if (!running_) return;
       }
     });
@@ -435,7 +443,7 @@ class Simulation {
     auto& self = worker(rank);
     switch (fault) {
       case Fault::kKill:
-        return die(rank, {.code = 0, .signal = chance(0.8) ? SIGKILL : SIGSEGV});
+        return die(rank, killed(chance(0.8) ? SIGKILL : SIGSEGV));
       case Fault::kPause:
         self.paused = true;
         if (chance(0.5))
