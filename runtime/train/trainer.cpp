@@ -107,6 +107,7 @@ class Trainer {
         .tokens_per_second = static_cast<double>(spec.batch * spec.sequence_length) / seconds};
     add_routing(sums.routing, report);
     if (!std::isfinite(report.loss) || !std::isfinite(report.gradient_norm)) {
+      replica_.wait();  // or another rank would take this one's end for the cause
       throw DivergedError(fmt::format("step {}: loss {}, gradient norm {}: the run has diverged",
                                       report.step, report.loss, report.gradient_norm));
     }

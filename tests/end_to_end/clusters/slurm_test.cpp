@@ -130,7 +130,8 @@ TEST_SUITE("end_to_end/clusters/slurm") {
     const MiniSlurm slurm;
     TinyRun run;
     run.set_environment(slurm.environment());
-    const auto job = submit(run, {"train.steps=1000000", "checkpoint.every=20"});
+    const auto job =
+        submit(run, {"train.steps=1000000", "checkpoint.every=20", "faults.restarts=0"});
     REQUIRE(is_under_way(run));
     std::vector<pid_t> agents;
     for (const pid_t pid : processes_in(run.folder())) {

@@ -56,7 +56,8 @@ TEST_SUITE("end_to_end/clusters/ssh") {
     const LocalSshd sshd;
     TinyRun run;
     run.set_environment(sshd.environment());
-    const auto program = run.start(over("[h1:1, h2:1]", {kEndless, "checkpoint.every=20"}));
+    const auto program =
+        run.start(over("[h1:1, h2:1]", {kEndless, "checkpoint.every=20", "faults.restarts=0"}));
     REQUIRE(is_under_way(run));
     std::vector<pid_t> clients;
     for (const pid_t child : children_of(program->pid())) {
