@@ -8,10 +8,6 @@ namespace {
 
 using Collective = std::pair<std::string, std::int64_t>;
 
-bool is_at_work(const WorkerState& worker) {
-  return worker.connected && !worker.result && !worker.failure;
-}
-
 Missing missing_of(const RunState& state, const Collective& collective) {
   Missing missing{.group = collective.first,
                   .number = collective.second,
@@ -37,7 +33,7 @@ Missing missing_of(const RunState& state, const Collective& collective) {
 std::vector<Missing> missing_ranks(const RunState& state) {
   std::set<Collective> collectives;
   for (const auto& worker : state.workers) {
-    if (is_at_work(worker) && !worker.waiting.group.empty())
+    if (!worker.result && !worker.waiting.group.empty())
       collectives.emplace(worker.waiting.group, worker.waiting.number);
   }
   std::vector<Missing> all;

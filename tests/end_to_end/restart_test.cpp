@@ -87,6 +87,27 @@ TEST_SUITE("end_to_end/restart") {
   }
 
   TEST_CASE(
+      "a rank that stands still is found by its peers' waits, named with the collective, and "
+      "replaced") {
+    const TinyRun run;
+    // No heartbeat is missed for an hour: only the step's time-out can tell.
+    const auto program =
+        run.start_training(long_run({"cluster.dead_after=3600 s", "faults.step_timeout=3 s"}));
+    const auto victim = worker_under_way(run, *program, 0);
+    REQUIRE(victim > 0);
+    REQUIRE(::kill(victim, SIGSTOP) == 0);
+    const auto outcome = program->wait();
+    INFO(outcome.errors);
+    CHECK(outcome.exit_code == 0);
+    CHECK(contains(outcome.errors, "pid " + std::to_string(victim)));
+    CHECK(contains(outcome.errors, "has hung"));
+    CHECK(contains(outcome.errors, "has not entered "));
+    CHECK(contains(outcome.errors, " of group dp; rank "));
+    CHECK(contains(outcome.errors, "go on from the newest checkpoint: fulgur train recipe.yaml"));
+    CHECK(run.metrics().size() == kSteps);
+  }
+
+  TEST_CASE(
       "a crash loop without a new checkpoint ends with 93 after as many attempts as allowed") {
     const TinyRun run;
     const auto program = run.start_training(

@@ -75,6 +75,19 @@ TEST_SUITE("end_to_end/signals") {
     CHECK(run.train_to(3).exit_code == 0);
   }
 
+  TEST_CASE("SIGTERM ends a run within seconds whose workers hang before the first step") {
+    const TinyRun run;
+    const auto program = run.start_training(kEndless);
+    REQUIRE(eventually([&] { return children_of(program->pid()).size() == 2; }));
+    for (const pid_t worker : children_of(program->pid()))
+      ::kill(worker, SIGSTOP);
+    program->signal(SIGTERM);
+    const auto outcome = program->wait();
+    INFO(outcome.errors);
+    CHECK(outcome.exit_code == 75);
+    CHECK(all_gone(run));
+  }
+
   TEST_CASE("a second SIGINT ends a run at once") {
     const TinyRun run;
     const auto program = run.start_training(kEndless);

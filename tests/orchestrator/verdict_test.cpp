@@ -42,7 +42,7 @@ TEST_SUITE("orchestrator/coordinator/verdict") {
     state.cause = Cause{.kind = Cause::Kind::kHung, .rank = 2};
     state.cause_at = TimePoint{std::chrono::seconds(100)};
     for (auto& worker : state.workers) {
-      worker.joined = worker.connected = true;
+      worker.joined = true;  // and has ended since
       worker.section = "step 12";
       worker.collective = "all_gather #12 (layer 3) of group cp: started";
       worker.waiting = {.group = "cp", .number = 12, .since = TimePoint{std::chrono::seconds(58)}};

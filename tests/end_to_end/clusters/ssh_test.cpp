@@ -38,6 +38,16 @@ std::vector<pid_t> with_words(const std::vector<std::string>& words) {
   return found;
 }
 
+// Ends the connection to a host.
+void cut_off(const Program& program, const std::string& host) {
+  std::vector<pid_t> clients;
+  for (const pid_t child : children_of(program.pid())) {
+    if (contains(file_of(child, "cmdline"), host)) clients.push_back(child);
+  }
+  REQUIRE(clients.size() == 1);
+  REQUIRE(::kill(clients.front(), SIGKILL) == 0);
+}
+
 }  // namespace
 
 TEST_SUITE("end_to_end/clusters/ssh") {
@@ -59,17 +69,49 @@ TEST_SUITE("end_to_end/clusters/ssh") {
     const auto program =
         run.start(over("[h1:1, h2:1]", {kEndless, "checkpoint.every=20", "faults.restarts=0"}));
     REQUIRE(is_under_way(run));
-    std::vector<pid_t> clients;
-    for (const pid_t child : children_of(program->pid())) {
-      if (contains(file_of(child, "cmdline"), "h2")) clients.push_back(child);
-    }
-    REQUIRE(clients.size() == 1);
-    REQUIRE(::kill(clients.front(), SIGKILL) == 0);
+    cut_off(*program, "h2");
     const auto outcome = program->wait();
     CHECK(outcome.exit_code == 69);
     CHECK(contains(outcome.errors, "rank 1"));
     CHECK(contains(outcome.errors, "ssh to h2 was killed by signal 9"));
     CHECK(contains(outcome.errors, "go on from the newest checkpoint: fulgur train recipe.yaml"));
+    CHECK(all_gone(run));
+  }
+
+  TEST_CASE("a spare host takes the place of a lost one, and the run ends as if undisturbed") {
+    const LocalSshd sshd;
+    TinyRun run;
+    run.set_environment(sshd.environment());
+    const auto program =
+        run.start(over("[h1:1, h2:1, h3:1]", {"train.steps=1000", "checkpoint.every=20"}));
+    REQUIRE(is_under_way(run));
+    cut_off(*program, "h2");
+    const auto outcome = program->wait();
+    INFO(outcome.errors);
+    REQUIRE(outcome.exit_code == 0);
+    CHECK(contains(outcome.output, "restart 1 of 5"));
+    CHECK(contains(read_text(run.directory() / "events.jsonl"), "ssh to h2 was killed"));
+    check_same(*undisturbed(1000), run, 1000);
+    CHECK(all_gone(run));
+  }
+
+  TEST_CASE(
+      "where a host is lost and none is spare, the run goes on with fewer replicas if it may") {
+    const LocalSshd sshd;
+    TinyRun run;
+    run.set_environment(sshd.environment());
+    const auto program = run.start(
+        over("[h1:1, h2:1]", {"train.steps=1000", "checkpoint.every=20", "faults.min_dp=1"}));
+    REQUIRE(is_under_way(run));
+    cut_off(*program, "h2");
+    const auto outcome = program->wait();
+    INFO(outcome.errors);
+    REQUIRE(outcome.exit_code == 0);
+    CHECK(contains(outcome.output, "dp=1 now"));
+    CHECK(contains(outcome.output, "1 worker started"));
+    REQUIRE(run.metrics().size() == 1000);
+    const auto expected = undisturbed(1000)->metrics();
+    CHECK(run.metrics().back().loss == doctest::Approx(expected.back().loss).epsilon(1e-3));
     CHECK(all_gone(run));
   }
 
