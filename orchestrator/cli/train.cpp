@@ -88,13 +88,15 @@ int submit(const TrainOptions& options, const Job& job) {
                      .directory = std::filesystem::current_path(),
                      .output = std::filesystem::absolute(job.run_directory),
                      .commands = {std::move(words)}};
+  script.cluster.nodes += job.faults.spares;
   if (options.dry_run) {
     fmt::print("{}", batch_script(script));
     return kExitDone;
   }
   const auto submission = submit_run(script, job.run_directory);
   fmt::print("{}: job {} of Slurm on {} node{}; script {}\n", job.name, submission.job,
-             job.cluster.nodes, job.cluster.nodes == 1 ? "" : "s", submission.script.string());
+             script.cluster.nodes, script.cluster.nodes == 1 ? "" : "s",
+             submission.script.string());
   fmt::print("  fulgur status {0}\n  fulgur logs {0} --follow\n  fulgur cancel {0}\n",
              shell_quoted(job.run_directory));
   return kExitDone;

@@ -29,6 +29,7 @@ std::optional<pid_t> holder_of(const std::filesystem::path& directory);
 //   lock                   locked by the process that uses the folder; holds its pid
 //   metrics.jsonl          one line per step
 //   events.jsonl           one line per thing that happened
+//   verdict.txt            why an attempt failed, the latest that did
 //   batch.sh, submission.json   what was submitted last (docs/clusters.md), and slurm-<job>.log
 //   logs/attempt-0001/     rank-00000.out, rank-00000.err, ... of each start
 //   checkpoints/           runtime/checkpoint/folders.hpp

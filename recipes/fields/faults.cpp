@@ -51,10 +51,9 @@ std::vector<Field> fault_fields() {
       {.name = "faults.min_dp",
        .access = kMember<&Job::faults, &FaultsSpec::min_dp>,
        .range = {.min = 0, .max = 65536},
-       .help =
-           "When nodes are lost and no spare is left, the run goes on with fewer data-parallel "
-           "replicas, down to this many, and with more again when the nodes are back. 0: it does "
-           "not."},
+       .help = "When nodes are lost and no spare is left, the run goes on with fewer data-parallel "
+               "replicas, down to this many; when it is started again, all nodes are tried. 0: it "
+               "does not."},
   };
 }
 

@@ -150,6 +150,32 @@ TEST_SUITE("end_to_end/clusters/slurm") {
     CHECK(all_gone(run));
   }
 
+  TEST_CASE("a spare node takes the place of a lost one within the job") {
+    const MiniSlurm slurm;
+    TinyRun run;
+    run.set_environment(slurm.environment());
+    const auto outcome =
+        run.fulgur({"train", "recipe.yaml", "--cluster", "slurm", "faults.spares=1",
+                    "cluster.slurm.cpus_per_node=1", "train.steps=1000", "checkpoint.every=20"});
+    INFO(outcome.errors);
+    REQUIRE(outcome.exit_code == 0);
+    const auto job = job_in(outcome.output);
+    REQUIRE(is_under_way(run));
+    CHECK(slurm.field(job, "NumNodes") == "2");
+    std::vector<pid_t> agents;
+    for (const pid_t pid : processes_in(run.folder())) {
+      const auto command = read_text("/proc/" + std::to_string(pid) + "/cmdline");
+      if (contains(command, "agent") && !contains(command, "srun")) agents.push_back(pid);
+    }
+    REQUIRE(agents.size() == 1);
+    REQUIRE(::kill(agents.front(), SIGKILL) == 0);
+    REQUIRE(slurm.reaches(job, "COMPLETED"));
+    INFO(log_of(run, job));
+    CHECK(contains(log_of(run, job), "restart 1 of 5"));
+    check_same(*undisturbed(1000), run, 1000);
+    CHECK(all_gone(run));
+  }
+
   TEST_CASE("an excluded node is not used") {
     const MiniSlurm slurm;
     TinyRun run;
