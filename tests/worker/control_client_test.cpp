@@ -14,13 +14,16 @@ namespace asio = boost::asio;
 
 namespace {
 
-asio::awaitable<void> let_in(asio::ip::tcp::socket socket, const WorkerEnvironment& environment) {
+// Lets a worker in, and waits until it leaves.
+asio::awaitable<void> serve(asio::ip::tcp::socket socket, const WorkerEnvironment& environment,
+                            std::string& result) {
   const Session session{.run_id = environment.run_id, .attempt = environment.attempt};
   auto introduced = co_await admit(socket, environment.secret, session, 4);
   const auto connection = std::make_shared<Connection>(std::move(socket), WireRole::kCoordinator,
                                                        std::move(introduced.keys));
   connection->send(Assignment{.task = "doctor", .rank = introduced.rank});
-  co_await connection->drain();
+  const auto last = co_await connection->receive();
+  result = std::get<Done>(last).result;
 }
 
 }  // namespace
@@ -36,15 +39,18 @@ TEST_SUITE("worker/control_client") {
     environment.secret = std::string(32, 's');
     environment.rank = 3;
     int knocks = 0;
+    std::string result;
     std::jthread coordinator([&] {
       for (; knocks < 3; ++knocks)
         door.accept().close();  // as the coordinator does when too many strangers are there
-      asio::co_spawn(io, let_in(door.accept(), environment), asio::detached);
+      asio::co_spawn(io, serve(door.accept(), environment, result), asio::detached);
       io.run();
     });
     ControlClient client(environment, [](Heartbeat&) {});
     CHECK(client.join().rank == 3);
-    CHECK(knocks == 3);
+    client.finish(Done{"complete"});
     coordinator.join();
+    CHECK(knocks == 3);
+    CHECK(result == "complete");
   }
 }
