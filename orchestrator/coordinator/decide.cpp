@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "cluster/exit_codes.hpp"
+#include "orchestrator/coordinator/waits.hpp"
 
 namespace fulgur {
 namespace {

@@ -190,21 +190,6 @@ bool ends_for_next_layout(const RunState& state);
 // Why a worker that says it is this rank of this attempt is to be refused; empty: it is not.
 std::string refusal(const RunState& state, int rank, int attempt);
 
-// Whether the collectives of a group wait for ranks that have not entered, and which.
-struct Missing {
-  std::string group;
-  std::int64_t number = 0;    // of the collective
-  std::vector<int> have_not;  // entered it
-  std::vector<int> wait;      // in it
-  TimePoint since{};          // the first of them
-};
-// Of all collectives that somebody waits in, longest wait first.
-std::vector<Missing> missing_ranks(const RunState& state);
-
-// Whom a run that stands still waits for: the rank that others wait for and that waits for none. Nothing
-// when the waits form a circle, or nobody waits.
-std::optional<int> awaited_rank(const RunState& state);
-
 // What `fulgur` exits with when the state has kEnded.
 int exit_code(const RunState& state);
 

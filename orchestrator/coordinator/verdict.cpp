@@ -10,6 +10,7 @@
 #include <map>
 
 #include "cluster/exit_codes.hpp"
+#include "orchestrator/coordinator/waits.hpp"
 
 namespace fulgur {
 namespace {

@@ -1,7 +1,7 @@
+#include "orchestrator/coordinator/waits.hpp"
+
 #include <algorithm>
 #include <set>
-
-#include "orchestrator/coordinator/decide.hpp"
 
 namespace fulgur {
 namespace {

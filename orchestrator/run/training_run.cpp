@@ -53,7 +53,7 @@ std::optional<CheckpointInfo> newest_sound(const RunDirectory& directory) {
 }  // namespace
 
 std::optional<CheckpointInfo> find_start(const RunDirectory& directory, const Job& job) {
-  const auto newest = newest_sound(directory);
+  auto newest = newest_sound(directory);
   if (!newest) return std::nullopt;
   const auto details = describe_checkpoint(newest->path);
   const auto now = launched_job(job, details.manifest.tokens);

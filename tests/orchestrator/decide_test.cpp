@@ -4,6 +4,8 @@
 
 #include <csignal>
 
+#include "orchestrator/coordinator/waits.hpp"
+
 using namespace fulgur;
 using namespace std::chrono_literals;
 

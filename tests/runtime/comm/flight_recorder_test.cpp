@@ -2,7 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <stdexcept>
+#include <thread>
 
 #include "tests/contract/host_array.hpp"
 #include "tests/support/run_ranks.hpp"
@@ -61,6 +63,51 @@ TEST_SUITE("runtime/comm/flight_recorder") {
     CHECK(recorder.last_unfinished()->number == 1);
     recorder.ended(one, FlightRecorder::State::kDone);
     CHECK(!recorder.last_unfinished());
+  }
+
+  TEST_CASE("a group has the number of the latest collective that was entered, not queued") {
+    FlightRecorder recorder;
+    recorder.joined("cp");
+    recorder.joined("dp");
+    const auto first = recorder.queued("cp", all_gather(1));
+    const auto second = recorder.queued("cp", all_gather(2));
+    recorder.started(first);
+    CHECK(recorder.groups().at("cp") == 1);
+    CHECK(recorder.groups().at("dp") == 0);
+    REQUIRE(recorder.oldest_started());
+    CHECK(recorder.oldest_started()->number == 1);
+    recorder.started(second);
+    CHECK(recorder.oldest_started()->number == 1);
+    recorder.ended(first, FlightRecorder::State::kDone);
+    CHECK(recorder.oldest_started()->number == 2);
+    CHECK(recorder.groups().at("cp") == 2);
+    auto send = all_gather(9);
+    send.kind = fulgur::OperationKind::kSend;
+    recorder.started(recorder.queued("cp", send));
+    CHECK(recorder.groups().at("cp") == 2);  // sends have numbers of their own
+  }
+
+  TEST_CASE("time passes as occupied only while an operation is under way, once for all of them") {
+    FlightRecorder recorder(2);
+    const auto pause = [] { std::this_thread::sleep_for(std::chrono::milliseconds(2)); };
+    pause();
+    CHECK(recorder.occupied() == FlightRecorder::Clock::duration::zero());
+    const auto begin = FlightRecorder::Clock::now();
+    const auto first = recorder.queued("cp", all_gather(1));
+    recorder.started(first);
+    const auto second = recorder.queued("cp", all_gather(2));
+    recorder.started(second);
+    pause();
+    recorder.ended(first, FlightRecorder::State::kDone);
+    pause();
+    recorder.queued("cp", all_gather(3));
+    recorder.queued("cp", all_gather(4));  // overwrites the second, which is then no more under way
+    const auto passed = FlightRecorder::Clock::now() - begin;
+    const auto occupied = recorder.occupied();
+    CHECK(occupied >= std::chrono::milliseconds(4));
+    CHECK(occupied <= passed);
+    pause();
+    CHECK(recorder.occupied() == occupied);
   }
 
   TEST_CASE("a capacity of zero is refused") {
