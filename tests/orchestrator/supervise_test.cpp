@@ -100,6 +100,7 @@ TEST_SUITE("orchestrator/coordinator/supervise") {
     rules.restarts = rules.no_progress = 100;
     auto play = begun(rules);
     std::vector<Duration> pauses;
+    pauses.reserve(9);
     for (int i = 0; i < 9; ++i)
       pauses.push_back(play.fails(false).pause);
     CHECK(pauses == std::vector<Duration>{0s, 1s, 2s, 4s, 8s, 16s, 30s, 30s, 30s});
