@@ -45,10 +45,10 @@ TEST_SUITE("end_to_end/death") {
     const auto outcome = program->wait();
     INFO(outcome.errors);
     CHECK(outcome.exit_code == 1);
-    CHECK(contains(outcome.errors, "rank " + std::to_string(rank)));
+    CHECK(contains(outcome.errors, "fulgur: rank " + std::to_string(rank)));
     CHECK(contains(outcome.errors, "pid " + std::to_string(victim)));
     CHECK(contains(outcome.errors, "SIGKILL"));
-    CHECK_FALSE(contains(outcome.errors, "rank " + std::to_string(1 - rank)));  // it is no cause
+    CHECK_FALSE(contains(outcome.errors, "fulgur: rank " + std::to_string(1 - rank)));  // no cause
     CHECK(contains(outcome.errors, "fulgur train recipe.yaml train.steps=1000000"));
     CHECK(all_gone(run));
 
